@@ -1,0 +1,100 @@
+"""``DataReference``: the name of one stored record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Self
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+from praval_storage.errors import ConfigurationError
+
+SCHEME = "praval"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class DataReference:
+    """The name of one record and what was known of it when the reference was made.
+
+    References are equal, and hash alike, when they name the same record: same storage type,
+    collection and key. They pickle, convert to JSON with :meth:`to_dict`, and never carry a credential.
+
+    Attributes:
+        storage_type: Name the provider is registered under.
+        key: Key of the record.
+        metadata: The user's metadata, a copy.
+        created_at: First write of the key, aware UTC; ``None`` when the backend cannot tell.
+        size: Size of the stored body in bytes, where known.
+        format: Stored format of the data (``"json"``, ``"parquet"``, ...), where known.
+        version: ETag, digest or row version, where the backend has one.
+        collection: Directory, table, prefix or collection when it is not the provider's own.
+    """
+
+    storage_type: str
+    key: str
+    metadata: dict[str, Any] = field(default_factory=dict, compare=False)
+    created_at: datetime | None = field(default=None, compare=False)
+    size: int | None = field(default=None, compare=False)
+    format: str | None = field(default=None, compare=False)
+    version: str | None = field(default=None, compare=False)
+    collection: str | None = None
+
+    @property
+    def uri(self) -> str:
+        """``praval://<storage type>/<key>``, percent-encoded (RFC 3986); all of :meth:`from_uri`'s input."""
+        uri = f"{SCHEME}://{quote(self.storage_type, safe='')}/{quote(self.key, safe='/')}"
+        return uri if self.collection is None else f"{uri}?collection={quote(self.collection, safe='')}"
+
+    @classmethod
+    def from_uri(cls, uri: str) -> Self:
+        """The reference a URI names.
+
+        Raises:
+            ConfigurationError: The text is not a ``praval://`` URI.
+        """
+        parts = urlsplit(uri)
+        if parts.scheme != SCHEME or not parts.netloc or len(parts.path) < 2:
+            raise ConfigurationError(
+                f"{uri!r} is not a reference URI",
+                hint=f"Use {SCHEME}://<storage type>/<key>, for example {SCHEME}://filesystem/user_alice",
+            )
+        collection = parse_qs(parts.query).get("collection")
+        return cls(
+            # urlsplit keeps the case of netloc; only .hostname lowers it.
+            unquote(parts.netloc),
+            unquote(parts.path[1:]),
+            collection=collection[0] if collection else None,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The reference as JSON values; ``DataReference.from_dict`` reads it back."""
+        return {
+            "uri": self.uri,
+            "metadata": self.metadata,
+            "created_at": self.created_at and self.created_at.isoformat(),
+            "size": self.size,
+            "format": self.format,
+            "version": self.version,
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The reference that :meth:`to_dict` wrote."""
+        name = cls.from_uri(values["uri"])
+        created_at = values.get("created_at")
+        return cls(
+            name.storage_type,
+            name.key,
+            metadata=dict(values.get("metadata") or {}),
+            created_at=datetime.fromisoformat(created_at) if created_at else None,
+            size=values.get("size"),
+            format=values.get("format"),
+            version=values.get("version"),
+            collection=name.collection,
+        )
+
+    def __repr__(self) -> str:
+        return f"DataReference.from_uri({self.uri!r})"
+
+    def __str__(self) -> str:
+        return self.uri
