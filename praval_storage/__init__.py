@@ -1,0 +1,128 @@
+"""One way to store, find, query, search, look at and move data on five backends.
+
+    >>> from praval_storage import get_data_manager
+    >>> dm = get_data_manager()
+    >>> ref = dm.store({"user": "alice"}, "filesystem", key="user_alice")
+    >>> dm.retrieve(ref)
+    {'user': 'alice'}
+
+Everything public is here, in ``praval_storage.providers`` and in ``praval_storage.testing``; names load
+on first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from praval_storage.base import (
+        BaseStorageProvider,
+        CanPurge,
+        CanQuery,
+        CanSearch,
+        CanStream,
+        HasCollections,
+        RecordProvider,
+        StorageResult,
+    )
+    from praval_storage.errors import (
+        ConfigurationError,
+        InvalidFilterError,
+        InvalidKeyError,
+        KeyExistsError,
+        KeyNotFoundError,
+        ProviderNotRegisteredError,
+        SerializationError,
+        StorageConnectionError,
+        StorageError,
+        StoragePermissionError,
+        StorageTimeoutError,
+        UnsupportedOperationError,
+    )
+    from praval_storage.manager import DataManager, get_data_manager, reset_data_manager
+    from praval_storage.records import Record
+    from praval_storage.reference import DataReference
+    from praval_storage.results import BatchResult, Listing, Outcome, QueryResult, SearchResult
+    from praval_storage.scan import Plan
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "base": (
+        "BaseStorageProvider",
+        "CanPurge",
+        "CanQuery",
+        "CanSearch",
+        "CanStream",
+        "HasCollections",
+        "RecordProvider",
+        "StorageResult",
+    ),
+    "errors": (
+        "ConfigurationError",
+        "InvalidFilterError",
+        "InvalidKeyError",
+        "KeyExistsError",
+        "KeyNotFoundError",
+        "ProviderNotRegisteredError",
+        "SerializationError",
+        "StorageConnectionError",
+        "StorageError",
+        "StoragePermissionError",
+        "StorageTimeoutError",
+        "UnsupportedOperationError",
+    ),
+    "manager": ("DataManager", "get_data_manager", "reset_data_manager"),
+    "records": ("Record",),
+    "reference": ("DataReference",),
+    "results": ("BatchResult", "Listing", "Outcome", "QueryResult", "SearchResult"),
+    "scan": ("Plan",),
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = [
+    "BaseStorageProvider",
+    "BatchResult",
+    "CanPurge",
+    "CanQuery",
+    "CanSearch",
+    "CanStream",
+    "ConfigurationError",
+    "DataManager",
+    "DataReference",
+    "HasCollections",
+    "InvalidFilterError",
+    "InvalidKeyError",
+    "KeyExistsError",
+    "KeyNotFoundError",
+    "Listing",
+    "Outcome",
+    "Plan",
+    "ProviderNotRegisteredError",
+    "QueryResult",
+    "Record",
+    "RecordProvider",
+    "SearchResult",
+    "SerializationError",
+    "StorageConnectionError",
+    "StorageError",
+    "StoragePermissionError",
+    "StorageResult",
+    "StorageTimeoutError",
+    "UnsupportedOperationError",
+    "get_data_manager",
+    "reset_data_manager",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,382 @@
+"""The provider contract.
+
+A provider subclasses :class:`BaseStorageProvider` and defines ``store``, ``retrieve`` and ``delete``;
+``query`` is optional. Those methods see plain Python values, and everything else the manager needs
+(batches, existence, references) is derived from them, at the price that each docstring states.
+
+A richer provider subclasses :class:`RecordProvider` (it keeps metadata, times, expiry and types) and as many
+capability classes as it can honour. A capability is one or two hooks; ``isinstance`` is the only test for it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO, ClassVar, NamedTuple, Self
+
+from praval_storage.errors import (
+    ConfigurationError,
+    KeyExistsError,
+    KeyNotFoundError,
+    StorageConnectionError,
+    StorageError,
+    StoragePermissionError,
+    StorageTimeoutError,
+    UnsupportedOperationError,
+)
+from praval_storage.filters import Node, parse
+from praval_storage.keys import validate_key
+from praval_storage.records import Draft, Stored
+from praval_storage.scan import Neighbours, Scan, Scanned, select
+from praval_storage.serialization import Content, decode, encode, encode_metadata
+
+ErrorMap = Mapping[type[BaseException], type[StorageError]]
+
+
+class Item(NamedTuple):
+    """A draft with its encoded body and its metadata as JSON text."""
+
+    draft: Draft
+    content: Content
+    metadata: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StorageResult:
+    """What a provider says of one write.
+
+    Attributes:
+        success: Whether the record is stored. A provider may also raise; both mean the same.
+        key: Key of the record.
+        error: The failure, when ``success`` is false.
+        size: Bytes stored, where known.
+        version: ETag, digest or row version, where the backend has one.
+        created_at: First write of the key, aware UTC.
+        format: Stored format of the data.
+    """
+
+    success: bool
+    key: str
+    error: Exception | str | None = None
+    size: int | None = None
+    version: str | None = None
+    created_at: datetime | None = None
+    format: str | None = None
+
+
+class BaseStorageProvider(ABC):
+    """A storage backend. Subclass it, call ``super().__init__(name)``, define three methods.
+
+    Args:
+        name: What the backend is called in messages.
+    """
+
+    errors: ClassVar[ErrorMap] = {
+        FileNotFoundError: KeyNotFoundError,
+        LookupError: KeyNotFoundError,
+        PermissionError: StoragePermissionError,
+        TimeoutError: StorageTimeoutError,
+        ConnectionError: StorageConnectionError,
+        Exception: StorageError,
+    }
+    """Driver error to ours; the first entry that matches is taken, what is not listed passes through."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Self:
+        """A provider configured by environment variables."""
+        raise ConfigurationError(
+            f"{cls.__name__} is not configured by the environment",
+            hint="Make one and pass it to register_provider",
+        )
+
+    @abstractmethod
+    def store(self, key: str, data: Any, metadata: dict[str, Any]) -> StorageResult:
+        """Keep ``data`` under ``key``, replacing what was there."""
+
+    @abstractmethod
+    def retrieve(self, key: str) -> Any:
+        """The data under ``key``.
+
+        Raises:
+            KeyNotFoundError: There is none (any ``LookupError`` will do).
+        """
+
+    @abstractmethod
+    def delete(self, key: str) -> bool:
+        """Remove ``key``; whether it was there."""
+
+    def query(self, filters: dict[str, Any], limit: int | None) -> list[Any]:
+        """At most ``limit`` data values that match ``filters``; ``None`` = all."""
+        raise UnsupportedOperationError(
+            "This provider cannot be queried", provider=self.name, operation="query"
+        )
+
+    def write(self, drafts: Sequence[Draft], *, overwrite: bool = True) -> list[StorageResult]:
+        """Store several records, one result each, in order; a failing item does not stop the others.
+
+        Here: one ``store`` per record, and with ``overwrite=False`` one ``retrieve`` before it (not atomic).
+        """
+        return [self._attempt(draft, overwrite) for draft in drafts]
+
+    def read(self, keys: Sequence[str], *, bodies: bool = True) -> list[Stored | None]:
+        """The records under ``keys``, in order, ``None`` where there is none. Here: one ``retrieve`` each.
+
+        Args:
+            keys: Legal keys.
+            bodies: Whether the data is wanted; without, a provider may leave ``Stored.body`` out.
+        """
+        return [self._find(key) for key in keys]
+
+    def remove(self, keys: Sequence[str]) -> list[bool]:
+        """Delete several records with distinct keys; whether each was there. Here: one ``delete`` each."""
+        return [self._discard(key) for key in keys]
+
+    def load(self, stored: Stored) -> Any:
+        """The value of a record this provider returned."""
+        return stored.data
+
+    def health(self) -> str:
+        """Reach the backend once: a few words about it. Raises what a failing call would raise."""
+        return ""
+
+    def close(self) -> None:
+        """Let go of connections and files; the provider may be used again afterwards."""
+
+    def secrets(self) -> Iterable[str]:
+        """Settings that no message may show."""
+        return ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+    def _attempt(self, draft: Draft, overwrite: bool) -> StorageResult:
+        try:
+            with boundary(self, "store", draft.key):
+                if draft.expires_at is not None:
+                    raise UnsupportedOperationError(
+                        "This provider keeps no expiry", hint="Leave out ttl, or subclass RecordProvider"
+                    )
+                if not overwrite and self._find(draft.key) is not None:
+                    raise KeyExistsError("The key exists and overwrite=False")
+                return self.store(draft.key, _value(draft.data), dict(draft.metadata))
+        except StorageError as error:
+            return StorageResult(success=False, key=draft.key, error=error)
+
+    def _discard(self, key: str) -> bool:
+        try:
+            with boundary(self, "delete", key):
+                return self.delete(key)
+        except KeyNotFoundError:
+            return False
+
+    def _find(self, key: str) -> Stored | None:
+        try:
+            with boundary(self, "retrieve", key):
+                return Stored(key, "object", data=self.retrieve(key))
+        except KeyNotFoundError:
+            return None
+
+
+class RecordProvider(BaseStorageProvider):
+    """A provider that keeps whole records: metadata, times, expiry, format and types.
+
+    Subclasses define three batch hooks, ``put``, ``read`` and ``remove``; the methods of
+    :class:`BaseStorageProvider` follow from them. All three treat an expired record as absent.
+
+    Args:
+        name: What the backend is called in messages.
+        allow_pickle: Whether pickled data may be written and read. Reading pickles runs code.
+    """
+
+    def __init__(self, name: str, *, allow_pickle: bool = False) -> None:
+        super().__init__(name)
+        self.allow_pickle = allow_pickle
+
+    @abstractmethod
+    def put(self, items: Sequence[Item], *, overwrite: bool) -> list[StorageResult]:
+        """Store encoded records with distinct keys, one result each, in order.
+
+        A failing item does not stop the others. ``created_at`` of a key that exists stays as it is, unless
+        the draft brings its own. With ``overwrite=False`` an existing key is a ``KeyExistsError``, atomically
+        where the backend can.
+        """
+
+    @abstractmethod
+    def read(self, keys: Sequence[str], *, bodies: bool = True) -> list[Stored | None]: ...
+
+    @abstractmethod
+    def remove(self, keys: Sequence[str]) -> list[bool]: ...
+
+    def write(self, drafts: Sequence[Draft], *, overwrite: bool = True) -> list[StorageResult]:
+        results: list[StorageResult | None] = [None] * len(drafts)
+        items: dict[str, Item] = {}
+        places: dict[str, list[int]] = {}
+        for place, draft in enumerate(drafts):
+            try:
+                with boundary(self, "store", draft.key):
+                    if draft.key in items and not overwrite:
+                        raise KeyExistsError("The key is in this batch already and overwrite=False")
+                    items[draft.key] = Item(draft, self.encode(draft), encode_metadata(draft.metadata))
+                    places.setdefault(draft.key, []).append(place)
+            except StorageError as error:
+                results[place] = StorageResult(success=False, key=draft.key, error=error)
+        if items:
+            try:
+                written = self.put(list(items.values()), overwrite=overwrite)
+            finally:
+                for item in items.values():
+                    item.content.close()
+            for result in written:
+                for place in places[result.key]:
+                    results[place] = result
+        return [result for result in results if result is not None]
+
+    def store(self, key: str, data: Any, metadata: dict[str, Any]) -> StorageResult:
+        with boundary(self, "store", key):
+            draft = Draft(validate_key(key), data, metadata, datetime.now(UTC))
+            result = self.write([draft])[0]
+            raise_failure(result)
+            return result
+
+    def retrieve(self, key: str) -> Any:
+        with boundary(self, "retrieve", key):
+            stored = self.read([validate_key(key)])[0]
+            if stored is None:
+                raise KeyNotFoundError("No such key")
+            return self.load(stored)
+
+    def delete(self, key: str) -> bool:
+        with boundary(self, "delete", key):
+            return self.remove([validate_key(key)])[0]
+
+    def load(self, stored: Stored) -> Any:
+        if stored.body is None:
+            [found] = self.read([stored.key])
+            if found is None:
+                raise KeyNotFoundError(
+                    "The record has gone since it was listed", provider=self.name, key=stored.key
+                )
+            stored = found
+        return decode(stored.content, allow_pickle=self.allow_pickle)
+
+    def encode(self, draft: Draft) -> Content:
+        """The body to write for a draft."""
+        return encode(draft.data, key=draft.key, format=draft.format, allow_pickle=self.allow_pickle)
+
+
+class CanQuery(BaseStorageProvider):
+    """Lists its records and filters them natively as far as it can."""
+
+    @abstractmethod
+    def scan(self, request: Scan) -> Scanned:
+        """Rows that include every match of ``request.where``."""
+
+    def fill(self, rows: Sequence[Stored]) -> list[Stored | None]:
+        """The rows with their bodies; ``None`` for a record that has gone. Here: bodies always come along."""
+        return list(rows)
+
+    def query(self, filters: dict[str, Any], limit: int | None) -> list[Any]:
+        """At most ``limit`` data values that match ``filters``; ``None`` = all."""
+        found = select(self, Scan(parse(filters), limit=limit), datetime.now(UTC))
+        return [self.load(row) for row in found.rows]
+
+
+class CanSearch(BaseStorageProvider):
+    """Finds the records whose vectors are nearest to a given one."""
+
+    @property
+    @abstractmethod
+    def metric(self) -> str:
+        """``"cosine"``, ``"dot"``, ``"euclid"`` or ``"manhattan"``."""
+
+    @abstractmethod
+    def nearest(self, vector: Any, where: Node, limit: int) -> Neighbours:
+        """The ``limit`` nearest rows among a superset of the matches of ``where``."""
+
+    @abstractmethod
+    def embed(self, text: str) -> Any:
+        """The vector of a text, by the embedding function the provider was given."""
+
+
+class CanStream(BaseStorageProvider):
+    """Reads bodies piecewise, and writes drafts whose data is a file object or ``Path`` the same way."""
+
+    @abstractmethod
+    def open(self, key: str) -> BinaryIO:
+        """The body as a binary file object, for reading; a missing key raises ``KeyNotFoundError``."""
+
+
+class CanPurge(BaseStorageProvider):
+    """Reclaims the space of expired records on request."""
+
+    @abstractmethod
+    def purge_expired(self) -> int:
+        """Remove expired records; how many."""
+
+
+class HasCollections(BaseStorageProvider):
+    """Is bound to one of several collections: directory, table, key prefix, Qdrant collection."""
+
+    @property
+    @abstractmethod
+    def collection(self) -> str:
+        """The collection this provider is bound to."""
+
+    @abstractmethod
+    def collections(self) -> list[str]:
+        """The collections that are there."""
+
+    @abstractmethod
+    def in_collection(self, name: str) -> Self:
+        """The same connection bound to another collection."""
+
+
+def _value(data: Any) -> Any:
+    """What a provider that sees plain values is given: of a file its content."""
+    is_file = isinstance(data, Path) or hasattr(data, "read")
+    return encode(data).read() if is_file else data
+
+
+def raise_failure(result: StorageResult) -> None:
+    """Raise what a result reports; nothing when it reports success."""
+    if result.success:
+        return
+    if isinstance(result.error, Exception):
+        raise result.error
+    raise StorageError(result.error or "The provider reported a failure without a reason")
+
+
+@contextmanager
+def boundary(provider: BaseStorageProvider, operation: str, key: str | None = None) -> Iterator[None]:
+    """Turn driver errors into ours, with provider, operation and key, secrets blotted out."""
+    try:
+        yield
+    except StorageError as error:
+        error.within(provider.name, operation, key)
+        raise
+    except Exception as error:
+        raise translate(provider, error).within(provider.name, operation, key) from error
+
+
+def translate(provider: BaseStorageProvider, error: Exception) -> StorageError:
+    """The error of ours a driver error stands for; what the provider does not list is raised as it is."""
+    for driver_error, ours in provider.errors.items():
+        if isinstance(error, driver_error):
+            text = str(error) or type(error).__name__
+            for secret in provider.secrets():
+                text = text.replace(secret, "***")
+            return ours(f"{type(error).__name__}: {text}")
+    raise error
