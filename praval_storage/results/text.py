@@ -1,0 +1,97 @@
+"""How results look in text and HTML: made of what they hold, the same in every run, nothing in it trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from html import escape
+from typing import NamedTuple
+
+WIDTH = 60
+"""Longest key shown in full."""
+
+NAMED = 3
+"""Keys or failures that a message names before it only counts them."""
+
+_NUMERIC = frozenset({"size", "score"})
+_UNITS = ("kB", "MB", "GB", "TB", "PB")
+
+
+class Table(NamedTuple):
+    """A title, the first rows below their header, and how many more there are."""
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    more: int
+
+
+def as_text(table: Table) -> str:
+    """Aligned columns, numbers to the right."""
+    lines = [table.header, *table.rows] if table.rows else []
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    text = [table.title, *(_line(line, table.header, widths) for line in lines)]
+    return "\n".join(text + ([_more(table)] if table.more else []))
+
+
+def as_html(table: Table) -> str:
+    """A plain table that survives in a notebook that is not trusted: no style sheet, no script."""
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.header)
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in table.rows)
+    more = f"<p>{_more(table)}</p>" if table.more else ""
+    rows = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>" if table.rows else ""
+    return f"<div><p>{escape(table.title)}</p>{rows}{more}</div>"
+
+
+def counted(number: int, noun: str) -> str:
+    """``no records``, ``1 record``, ``1 204 records``."""
+    return f"{_grouped(number) if number else 'no'} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(texts: Iterable[str]) -> str:
+    """The first few of some texts, and how many more there are."""
+    found = list(texts)
+    rest = len(found) - NAMED
+    return ", ".join(found[:NAMED]) + (f" and {_grouped(rest)} more" if rest > 0 else "")
+
+
+def printable(text: str, width: int = WIDTH) -> str:
+    """A name on one line: what does not print is escaped, and the middle of a long one left out."""
+    line = "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape", "surrogatepass").decode()
+        for letter in text
+    )
+    return line if len(line) <= width else f"{line[: width // 2]}…{line[1 - width // 2 :]}"
+
+
+def size_text(size: int | None) -> str:
+    """``73 B``, ``1.2 MB``; ``-`` when not known."""
+    if size is None or size < 1000:
+        return "-" if size is None else f"{size} B"
+    thousands = min((len(str(size)) - 1) // 3, len(_UNITS))
+    return f"{size / 1000**thousands:.1f} {_UNITS[thousands - 1]}"
+
+
+def time_text(time: datetime | None) -> str:
+    """The minute in UTC, ``-`` when not known."""
+    return "-" if time is None else f"{time.astimezone(UTC):%Y-%m-%d %H:%M}"
+
+
+def _line(cells: Sequence[str], header: Sequence[str], widths: Sequence[int]) -> str:
+    aligned = [
+        cell.rjust(width) if name in _NUMERIC else cell.ljust(width)
+        for cell, name, width in zip(cells, header, widths, strict=True)
+    ]
+    return f"  {'  '.join(aligned)}".rstrip()
+
+
+def _cell(text: str) -> str:
+    return f"<td>{escape(text)}</td>"
+
+
+def _more(table: Table) -> str:
+    return f"... {_grouped(table.more)} more"
+
+
+def _grouped(number: int) -> str:
+    return f"{number:,}".replace(",", " ")
