@@ -1,0 +1,409 @@
+"""``DataManager``: the one public door to every provider."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from shutil import copyfileobj
+from threading import Lock
+from typing import Any, BinaryIO, Self, TypeVar
+
+from praval_storage import reading, writing
+from praval_storage.base import BaseStorageProvider, CanPurge, CanStream, RecordProvider
+from praval_storage.errors import KeyNotFoundError
+from praval_storage.provider_set import Health, ProviderSet, Statistics
+from praval_storage.records import MISSING
+from praval_storage.reference import DataReference
+from praval_storage.registry import provider_class
+from praval_storage.results import BatchResult, Listing, Outcome, QueryResult, SearchResult
+from praval_storage.writing import Incoming, Lifetime, Reference, Target
+
+T = TypeVar("T")
+Filters = Mapping[str, Any] | None
+Keys = list[str]
+Outcomes = list[Outcome]
+
+
+class DataManager:
+    """Stores, finds, queries, searches and moves records on any number of providers.
+
+    Everything that takes a reference also takes its URI; ``collection=`` reaches another directory, table,
+    prefix or collection than the provider's own. Failures are raised as ``StorageError``. Safe to use from
+    several threads.
+
+    Args:
+        providers: Providers by storage type; :func:`get_data_manager` has one with defaults.
+    """
+
+    def __init__(self, providers: Mapping[str, BaseStorageProvider] | None = None) -> None:
+        self._providers = ProviderSet()
+        for name, provider in (providers or {}).items():
+            self._providers.register(name, provider)
+
+    @property
+    def providers(self) -> Mapping[str, BaseStorageProvider]:
+        """The registered providers by storage type; each is made when it is first looked at."""
+        return self._providers
+
+    def register_provider(
+        self, name: str, provider: BaseStorageProvider | Callable[[], BaseStorageProvider]
+    ) -> None:
+        """Make a provider, or what a function returns when it is first needed, available as a storage type.
+
+        A provider that was registered under the name is closed and replaced.
+        """
+        self._providers.register(name, provider)
+
+    def unregister_provider(self, name: str) -> None:
+        """Close and forget a provider. Its data stays where it is."""
+        self._providers.unregister(name)
+
+    def store(
+        self,
+        data: Any,
+        storage_type: str,
+        key: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        ttl: Lifetime = None,
+        overwrite: bool = True,
+        format: str | None = None,
+        collection: str | None = None,
+    ) -> DataReference:
+        """Store a value, replacing what the key held before.
+
+        Args:
+            data: Any storable value. A ``Path`` or binary file object stands for its content and is streamed
+                where the provider can.
+            storage_type: Name of the provider.
+            key: Key of the record; a time-sortable unique one is made when ``None``.
+            metadata: JSON object kept with the data; filters reach it as ``metadata.<field>``.
+            ttl: Seconds (or ``timedelta``) from now after which the record ceases to exist;
+                ``metadata["ttl"]`` means the same.
+            overwrite: Whether an existing key is replaced.
+            format: Stored format, for example ``"csv"``; by default the key's suffix, else the type, decides.
+            collection: Another collection than the provider's own.
+
+        Raises:
+            KeyExistsError: The key exists and ``overwrite`` is false.
+            SerializationError: The data cannot be stored without losing something.
+        """
+        draft = writing.make_draft(Incoming(key, data, metadata), ttl, format)
+        return writing.store_one(
+            self._providers, Target(storage_type, collection), draft, overwrite=overwrite
+        )
+
+    def store_many(
+        self,
+        data: Iterable[Any] | Mapping[str, Any],
+        storage_type: str,
+        keys: Iterable[str | None] | None = None,
+        metadata: Mapping[str, Any] | Iterable[Mapping[str, Any] | None] | None = None,
+        *,
+        ttl: Lifetime = None,
+        overwrite: bool = True,
+        format: str | None = None,
+        collection: str | None = None,
+    ) -> BatchResult:
+        """Store many values; a failing one does not stop the others.
+
+        Args:
+            data: Values, or a mapping of key to value; may be a generator.
+            storage_type: Name of the provider.
+            keys: One key for each value, ``None`` where one is to be made.
+            metadata: One mapping for all, or one for each value.
+            ttl: As in :meth:`store`, the same for all.
+            overwrite: As in :meth:`store`.
+            format: As in :meth:`store`.
+            collection: As in :meth:`store`.
+
+        Returns:
+            One outcome for each value, in order: its reference, or the error.
+        """
+        items = writing.incoming(data, keys, metadata)
+        target = Target(storage_type, collection)
+        return BatchResult(
+            writing.store_many(self._providers, target, items, ttl, overwrite=overwrite, format=format)
+        )
+
+    def retrieve(
+        self, reference: Reference, *, default: Any = MISSING, into: str | Path | BinaryIO | None = None
+    ) -> Any:
+        """The value a reference names.
+
+        Args:
+            reference: A reference or its URI.
+            default: Returned instead of raising when there is no such record.
+            into: A path or binary file object that takes the stored body as it is, piecewise where the
+                provider can; ``into`` is then returned.
+
+        Raises:
+            KeyNotFoundError: There is no such record, or it has expired.
+        """
+        name, provider = self._resolve(reference)
+        try:
+            if into is not None:
+                return self._save(name, into)
+            return self._call(name, "retrieve", lambda: provider.load(writing.present(provider, name.key)))
+        except KeyNotFoundError:
+            if default is MISSING:
+                raise
+            return default
+
+    def retrieve_by_key(
+        self, storage_type: str, key: str, *, default: Any = MISSING, collection: str | None = None
+    ) -> Any:
+        """The value under a key; see :meth:`retrieve`."""
+        return self.retrieve(DataReference(storage_type, key, collection=collection), default=default)
+
+    def retrieve_many(self, references: Iterable[Reference]) -> BatchResult:
+        """The values of many references, over any providers: one outcome each, in order."""
+
+        def work(provider: BaseStorageProvider, keys: Keys) -> Outcomes:
+            return [
+                reading.loaded(provider, key, stored)
+                for key, stored in zip(keys, provider.read(keys), strict=True)
+            ]
+
+        return self._for_each("retrieve_many", references, work)
+
+    def open(self, reference: Reference) -> BinaryIO:
+        """The stored body as a binary file object; from memory where the provider cannot stream."""
+        name, provider = self._resolve(reference)
+
+        def work() -> BinaryIO:
+            if isinstance(provider, CanStream):
+                return provider.open(name.key)
+            self._providers.require(name.storage_type, RecordProvider, "give out a body", name.collection)
+            return BytesIO(writing.present(provider, name.key).content.read())
+
+        return self._call(name, "open", work)
+
+    def exists(self, reference: Reference) -> bool:
+        """Whether there is such a record (and it has not expired)."""
+        name, provider = self._resolve(reference)
+        return self._call(name, "exists", lambda: provider.read([name.key], bodies=False) != [None])
+
+    def exists_by_key(self, storage_type: str, key: str, *, collection: str | None = None) -> bool:
+        """Whether there is a record under a key; see :meth:`exists`."""
+        return self.exists(DataReference(storage_type, key, collection=collection))
+
+    def delete(self, reference: Reference) -> bool:
+        """Remove a record; ``False`` when there was none."""
+        name, provider = self._resolve(reference)
+        return self._call(name, "delete", lambda: provider.remove([name.key])[0])
+
+    def delete_by_key(self, storage_type: str, key: str, *, collection: str | None = None) -> bool:
+        """Remove the record under a key; see :meth:`delete`."""
+        return self.delete(DataReference(storage_type, key, collection=collection))
+
+    def delete_many(self, references: Iterable[Reference]) -> BatchResult:
+        """Remove many records, over any providers: one outcome each, in order; was it there?"""
+        return self._for_each("delete_many", references, writing.removed)
+
+    def query(
+        self,
+        storage_type: str,
+        filters: Filters = None,
+        limit: int | None = 100,
+        *,
+        order_by: str | None = None,
+        collection: str | None = None,
+    ) -> QueryResult:
+        """The records that match a filter, as a list of their data that also makes frames.
+
+        Args:
+            storage_type: Name of the provider.
+            filters: Path to value, or to ``{operator: operand}``, as in
+                ``{"metadata.kind": "login", "n": {"$gt": 3}}``. Operators and their meaning are MongoDB's
+                (https://www.mongodb.com/docs/manual/reference/operator/query/).
+            limit: At most so many; ``None`` = all. ``result.truncated`` says whether it cut any off.
+            order_by: ``"key"``, ``"created_at"`` or any path, ``"-"`` before it for descending, ties by key.
+                Without it the order is the backend's cheapest.
+            collection: Another collection than the provider's own.
+
+        Raises:
+            InvalidFilterError: Unknown operator or operand of the wrong shape; nothing was read.
+        """
+        return reading.query(self._providers, Target(storage_type, collection), filters, limit, order_by)
+
+    def iter_query(
+        self,
+        storage_type: str,
+        filters: Filters = None,
+        *,
+        batch_size: int = 1_000,
+        order_by: str | None = None,
+        collection: str | None = None,
+    ) -> Iterator[QueryResult]:
+        """Every match, in results of ``batch_size``; at flat memory unless an order is asked for."""
+        target = Target(storage_type, collection)
+        return reading.iter_query(self._providers, target, filters, batch_size, order_by)
+
+    def list(
+        self,
+        storage_type: str,
+        prefix: str = "",
+        limit: int | None = 100,
+        *,
+        order_by: str | None = None,
+        collection: str | None = None,
+    ) -> Listing:
+        """References to the records whose key starts with ``prefix``; no data is fetched."""
+        return reading.listing(self._providers, Target(storage_type, collection), prefix, limit, order_by)
+
+    def search(
+        self,
+        storage_type: str,
+        query_vector: Any = None,
+        limit: int = 10,
+        filters: Filters = None,
+        *,
+        query_text: str | None = None,
+        collection: str | None = None,
+    ) -> SearchResult:
+        """The records whose vectors are nearest, as ``(data, score)`` tuples, best first, ties by key.
+
+        Args:
+            storage_type: Name of a provider that searches.
+            query_vector: Sequence or array of floats, as long as the stored vectors.
+            limit: At most so many.
+            filters: As in :meth:`query`; only records that match are searched.
+            query_text: Instead of a vector, for a provider that was given an embedding function.
+            collection: Another collection than the provider's own.
+
+        Returns:
+            Scores are higher for better matches on every metric: the similarity for cosine and dot,
+            ``1 / (1 + distance)`` for Euclidean and Manhattan; ``.distances`` has the engine's own values.
+        """
+        target = Target(storage_type, collection)
+        return reading.nearest(self._providers, target, query_vector, limit, filters, query_text)
+
+    def copy(
+        self,
+        reference: Reference,
+        to: str,
+        *,
+        key: str | None = None,
+        collection: str | None = None,
+        overwrite: bool = True,
+    ) -> DataReference:
+        """Copy a record with its metadata, ``created_at``, expiry and format.
+
+        Args:
+            reference: What to copy.
+            to: Storage type of the copy; may be the same.
+            key: Key of the copy; by default the same.
+            collection: Collection of the copy.
+            overwrite: Whether an existing key is replaced.
+        """
+        name, _ = self._resolve(reference)
+        return writing.copy_one(self._providers, name, Target(to, collection), key, overwrite=overwrite)
+
+    def move(
+        self,
+        reference: Reference,
+        to: str,
+        *,
+        key: str | None = None,
+        collection: str | None = None,
+        overwrite: bool = True,
+    ) -> DataReference:
+        """:meth:`copy`, then delete the original. Moving a record onto itself leaves it there."""
+        name, _ = self._resolve(reference)
+        return writing.move_one(self._providers, name, Target(to, collection), key, overwrite=overwrite)
+
+    def health(self, storage_type: str | None = None) -> dict[str, Health]:
+        """Reach each provider, or one, once: ``{name: Health(status, detail, seconds)}``. Raises nothing."""
+        names = [*self._providers] if storage_type is None else [storage_type]
+        return {name: self._providers.health(name) for name in names}
+
+    def purge_expired(self, storage_type: str | None = None) -> dict[str, int]:
+        """Reclaim the space of expired records where the backend does not: how many, by provider."""
+        names = [*self._providers] if storage_type is None else [storage_type]
+        able = {name: provider for name in names if isinstance(provider := self._providers[name], CanPurge)}
+        return {
+            name: self._providers.call(name, "purge_expired", None, able[name].purge_expired) for name in able
+        }
+
+    def statistics(self) -> dict[tuple[str, str], Statistics]:
+        """Calls, failures and seconds by (storage type, operation) since the manager was made."""
+        return dict(self._providers.statistics)
+
+    def close(self) -> None:
+        """Let go of connections and files. The manager can be used again afterwards."""
+        self._providers.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"DataManager({', '.join(self._providers)})"
+
+    def _resolve(self, reference: Reference) -> tuple[DataReference, BaseStorageProvider]:
+        name = writing.named(reference)
+        return name, self._providers.find(name.storage_type, name.collection)
+
+    def _call(self, name: DataReference, operation: str, work: Callable[[], T]) -> T:
+        return self._providers.call(name.storage_type, operation, name.key, work)
+
+    def _for_each(
+        self,
+        operation: str,
+        references: Iterable[Reference],
+        work: Callable[[BaseStorageProvider, Keys], Outcomes],
+    ) -> BatchResult:
+        return BatchResult(writing.for_each(self._providers, operation, list(references), work))
+
+    def _save(self, name: DataReference, into: str | Path | BinaryIO) -> str | Path | BinaryIO:
+        with self.open(name) as source:
+            if not isinstance(into, str | Path):
+                copyfileobj(source, into, 1 << 20)
+                return into
+            with Path(into).open("wb") as target:
+                copyfileobj(source, target, 1 << 20)
+        return into
+
+
+_default: DataManager | None = None
+_default_lock = Lock()
+
+
+def from_environment(environ: Mapping[str, str]) -> DataManager:
+    """A manager with the default providers, configured by these environment variables."""
+    manager = DataManager()
+    for name in ("filesystem", "qdrant"):
+        manager.register_provider(name, partial(_from_environment, name, environ))
+    return manager
+
+
+def _from_environment(name: str, environ: Mapping[str, str]) -> BaseStorageProvider:
+    return provider_class(name).from_env(environ)
+
+
+def get_data_manager() -> DataManager:
+    """The process-wide manager, made on the first call from the environment as it is then.
+
+    It always has ``filesystem`` (``PRAVAL_STORAGE_PATH``, else ``./storage``) and ``qdrant`` (embedded beside
+    it, unless ``QDRANT_URL`` names a server). Nothing is created, imported or connected before it is used.
+    """
+    global _default  # noqa: PLW0603 - the one manager of the process
+    with _default_lock:
+        if _default is None:
+            _default = from_environment(dict(os.environ))
+        return _default
+
+
+def reset_data_manager() -> None:
+    """Close the process-wide manager and forget it; the next one reads the environment anew."""
+    global _default  # noqa: PLW0603 - the one manager of the process
+    with _default_lock:
+        if _default is not None:
+            _default.close()
+        _default = None

@@ -1,0 +1,214 @@
+"""The providers of one manager, and the one way to call them: errors, retries, timing, logging."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from threading import RLock
+from time import perf_counter
+from typing import TypeVar
+
+from praval_storage.base import BaseStorageProvider, HasCollections, boundary
+from praval_storage.errors import (
+    ConfigurationError,
+    ProviderNotRegisteredError,
+    StorageConnectionError,
+    StorageError,
+    UnsupportedOperationError,
+)
+
+T = TypeVar("T")
+Factory = Callable[[], BaseStorageProvider]
+
+logger = logging.getLogger("praval_storage")
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether a provider answered.
+
+    Attributes:
+        status: ``"up"`` or ``"down"``.
+        detail: A few words of the backend, or why it did not answer.
+        seconds: How long the answer took.
+    """
+
+    status: str
+    detail: str
+    seconds: float
+
+
+@dataclass(slots=True)
+class Statistics:
+    """Calls, failures and total seconds of one operation on one provider."""
+
+    calls: int = 0
+    failures: int = 0
+    seconds: float = 0.0
+
+
+class ProviderSet(Mapping[str, BaseStorageProvider]):
+    """Providers by storage type, each made when it is first used; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._made: dict[str, BaseStorageProvider] = {}
+        self._factories: dict[str, Factory] = {}
+        self._bound: dict[tuple[str, str], BaseStorageProvider] = {}
+        self._answered: set[str] = set()
+        self.statistics: dict[tuple[str, str], Statistics] = {}
+
+    def __getitem__(self, name: str) -> BaseStorageProvider:
+        with self._lock:
+            if name not in self._made:
+                if name not in self._factories:
+                    raise ProviderNotRegisteredError(
+                        f"Provider {name!r} not registered",
+                        hint=f"Add it: dm.register_provider({name!r}, provider)."
+                        f" Registered: {', '.join(self) or 'none'}",
+                    )
+                self._made[name] = _make(name, self._factories[name])
+            return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys([*self._factories, *self._made]))
+
+    def __len__(self) -> int:
+        return len(self._factories.keys() | self._made.keys())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._factories or name in self._made
+
+    def __repr__(self) -> str:
+        return f"Providers({', '.join(self)})"
+
+    def register(self, name: str, provider: BaseStorageProvider | Factory) -> None:
+        """Put a provider, or a function that makes one, under a name; what was there is closed."""
+        given: object = name  # notebooks are not type-checked
+        if not isinstance(given, str) or not given.strip() or not given.isprintable():
+            raise ConfigurationError(f"A storage type is a printable, non-empty str, not {name!r}")
+        if isinstance(provider, type) or not (
+            isinstance(provider, BaseStorageProvider) or callable(provider)
+        ):
+            raise ConfigurationError(
+                f"Cannot register {provider!r} as {name!r}",
+                hint="Pass an instance of a BaseStorageProvider subclass",
+            )
+        with self._lock:
+            if name in self:
+                self.unregister(name)
+            if isinstance(provider, BaseStorageProvider):
+                self._made[name] = provider
+            else:
+                self._factories[name] = provider
+
+    def unregister(self, name: str) -> None:
+        """Forget a provider and close it; its data stays."""
+        with self._lock:
+            if name not in self:
+                raise ProviderNotRegisteredError(f"Provider {name!r} not registered")
+            self._factories.pop(name, None)
+            self._answered.discard(name)
+            for key in [key for key in self._bound if key[0] == name]:
+                self._bound.pop(key).close()
+            if (provider := self._made.pop(name, None)) is not None:
+                provider.close()
+
+    def find(self, name: str, collection: str | None = None) -> BaseStorageProvider:
+        """The provider of a storage type, bound to another of its collections when one is named."""
+        provider = self[name]
+        if collection is None:
+            return provider
+        with self._lock:
+            if (name, collection) not in self._bound:
+                able = self.require(name, HasCollections, "name a collection")
+                self._bound[name, collection] = able.in_collection(collection)
+            return self._bound[name, collection]
+
+    def require(self, name: str, capability: type[T], operation: str, collection: str | None = None) -> T:
+        """The provider as an instance of a capability.
+
+        Raises:
+            UnsupportedOperationError: It lacks the capability; the text names the providers that have it.
+        """
+        provider = self.find(name, collection)
+        if isinstance(provider, capability):
+            return provider
+        able = [other for other in self if isinstance(self[other], capability)]
+        raise UnsupportedOperationError(
+            f"Provider {name!r} cannot {operation}",
+            provider=name,
+            operation=operation,
+            hint=f"Of those registered, these can: {', '.join(able) or 'none'}",
+        )
+
+    def call(
+        self, name: str, operation: str, key: str | None, work: Callable[[], T], *, again: bool = True
+    ) -> T:
+        """Do one piece of work on a provider.
+
+        A connection that is lost although the provider has answered before is tried once more, unless
+        ``again`` is false because a second attempt would not mean the same.
+        """
+        try:
+            return self._timed(name, operation, key, work)
+        except StorageConnectionError:
+            if not again or name not in self._answered:
+                raise
+            logger.info("%s %s: connection lost, trying again", name, operation)
+            return self._timed(name, operation, key, work)
+
+    def health(self, name: str) -> Health:
+        """Reach a provider once; a failure is the answer, not an exception."""
+        started = perf_counter()
+        try:
+            detail = self.call(name, "health", None, self[name].health, again=False)
+        except (StorageError, ImportError) as error:
+            return Health("down", str(error), perf_counter() - started)
+        return Health("up", detail, perf_counter() - started)
+
+    def close(self) -> None:
+        """Close what was opened; every provider can be used again."""
+        with self._lock:
+            for provider in [*self._bound.values(), *self._made.values()]:
+                provider.close()
+            self._bound.clear()
+
+    def _timed(self, name: str, operation: str, key: str | None, work: Callable[[], T]) -> T:
+        started = perf_counter()
+        failed = 1
+        try:
+            with boundary(self[name], operation, key):
+                result = work()
+            failed = 0
+            self._answered.add(name)
+            return result
+        except StorageError as error:
+            error.provider = name
+            raise
+        finally:
+            seconds = perf_counter() - started
+            entry = self.statistics.setdefault((name, operation), Statistics())
+            entry.calls, entry.failures = entry.calls + 1, entry.failures + failed
+            entry.seconds += seconds
+            if logger.isEnabledFor(logging.DEBUG):
+                logger.debug(
+                    "%s %s %r: %s in %.1f ms",
+                    name,
+                    operation,
+                    key,
+                    "failed" if failed else "ok",
+                    seconds * 1e3,
+                )
+
+
+def _make(name: str, factory: Factory) -> BaseStorageProvider:
+    try:
+        return factory()
+    except (StorageError, ImportError):  # these say what to do
+        raise
+    except Exception as error:
+        raise ConfigurationError(
+            f"Provider {name!r} cannot be made: {type(error).__name__}: {error}"
+        ) from error

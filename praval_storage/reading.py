@@ -1,0 +1,193 @@
+"""The read side of the manager: queries, listings and searches, on providers of every degree of ability."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from sys import maxsize
+from time import perf_counter
+from typing import Any
+
+from praval_storage.base import BaseStorageProvider, CanQuery, CanSearch, boundary
+from praval_storage.errors import (
+    ConfigurationError,
+    KeyNotFoundError,
+    StorageError,
+    UnsupportedOperationError,
+)
+from praval_storage.filters import EVERYTHING, Compare, Node, Path, parse, parse_order
+from praval_storage.provider_set import ProviderSet
+from praval_storage.records import Stored
+from praval_storage.results import Listing, Outcome, QueryResult, SearchResult
+from praval_storage.scan import Plan, Scan, Selection, search, select, stream
+from praval_storage.writing import Target
+
+Filters = Mapping[str, Any] | None
+
+
+def query(
+    providers: ProviderSet, target: Target, filters: Filters, limit: int | None, order_by: str | None
+) -> QueryResult:
+    """The records that match, at most ``limit``."""
+    request = Scan(parse(filters), parse_order(order_by), _limit(limit))
+    provider = providers.find(*target)
+
+    def work() -> Selection:
+        if isinstance(provider, CanQuery):
+            return select(provider, request, datetime.now(UTC))
+        return _own_query(providers, target, request)
+
+    found = providers.call(target.storage_type, "query", None, work)
+    return QueryResult(
+        found.rows,
+        _Later(providers, target),
+        storage_type=target.storage_type,
+        collection=target.collection,
+        truncated=found.truncated,
+        limit=limit,
+        plan=found.plan,
+    )
+
+
+def loaded(provider: BaseStorageProvider, key: str, stored: Stored | None) -> Outcome:
+    """The outcome of reading one record of a batch."""
+    try:
+        with boundary(provider, "retrieve_many", key):
+            if stored is None:
+                raise KeyNotFoundError(f"No record under {key!r}")
+            return Outcome(key, provider.load(stored), None)
+    except StorageError as error:
+        return Outcome(key, None, error)
+
+
+def iter_query(
+    providers: ProviderSet, target: Target, filters: Filters, batch_size: int, order_by: str | None
+) -> Iterator[QueryResult]:
+    """Every record that matches, in results of ``batch_size``, read on while they are taken."""
+    if _limit(batch_size) == 0:
+        raise ConfigurationError("batch_size must be at least 1")
+    request = Scan(parse(filters), parse_order(order_by))
+    provider = providers.require(target.storage_type, CanQuery, "stream a query", target.collection)
+    return _batches(providers, provider, target, request, batch_size)
+
+
+def listing(
+    providers: ProviderSet, target: Target, prefix: str, limit: int | None, order_by: str | None
+) -> Listing:
+    """References to the records whose key starts with ``prefix``."""
+    where: Node = Compare(Path("key"), "prefix", prefix) if prefix else EVERYTHING
+    provider = providers.require(target.storage_type, CanQuery, "list its records", target.collection)
+    request = Scan(where, parse_order(order_by), _limit(limit), bodies=False)
+    found = providers.call(
+        target.storage_type, "list", None, lambda: select(provider, request, datetime.now(UTC))
+    )
+    return Listing(
+        found.rows,
+        _Later(providers, target),
+        storage_type=target.storage_type,
+        collection=target.collection,
+        truncated=found.truncated,
+        limit=limit,
+        plan=found.plan,
+    )
+
+
+def nearest(
+    providers: ProviderSet,
+    target: Target,
+    query_vector: Any,
+    limit: int,
+    filters: Filters,
+    query_text: str | None,
+) -> SearchResult:
+    """The records whose vectors are nearest to a vector or an embedded text."""
+    where = parse(filters)
+    if (query_vector is None) == (query_text is None):
+        raise ConfigurationError("search needs either query_vector or query_text")
+    if not _limit(limit):
+        raise ConfigurationError("The limit of a search must be at least 1")
+    provider = providers.require(target.storage_type, CanSearch, "search by vector", target.collection)
+
+    def work() -> SearchResult:
+        vector = provider.embed(query_text) if query_text is not None else query_vector
+        found = search(provider, vector, where, limit, datetime.now(UTC))
+        return SearchResult(
+            found.rows,
+            _Later(providers, target),
+            storage_type=target.storage_type,
+            collection=target.collection,
+            truncated=found.truncated,
+            limit=limit,
+            plan=found.plan,
+            metric=provider.metric,
+        )
+
+    return providers.call(target.storage_type, "search", None, work)
+
+
+class _Later:
+    """The source of a result: what it still fetches and decodes fails like any other call."""
+
+    def __init__(self, providers: ProviderSet, target: Target) -> None:
+        self._providers = providers
+        self._target = target
+
+    def load(self, stored: Stored) -> Any:
+        """The value of a row."""
+        provider = self._providers.find(*self._target)
+        with boundary(provider, "retrieve", stored.key):
+            return provider.load(stored)
+
+    def fill(self, rows: Sequence[Stored]) -> list[Stored | None]:
+        """The rows with their bodies."""
+        provider = self._providers.require(
+            self._target.storage_type, CanQuery, "fetch", self._target.collection
+        )
+        return self._providers.call(self._target.storage_type, "fetch", None, lambda: provider.fill(rows))
+
+
+def _own_query(providers: ProviderSet, target: Target, request: Scan) -> Selection:
+    """The answer of a provider that has nothing but the guide's ``query`` method: bare values, no keys."""
+    provider = providers.find(*target)
+    if type(provider).query is BaseStorageProvider.query:
+        providers.require(target.storage_type, CanQuery, "be queried", target.collection)
+    if request.order is not None:
+        raise UnsupportedOperationError(
+            "This provider's query() returns values without keys, so they cannot be ordered",
+            hint="Sort the values, or let the provider subclass CanQuery",
+        )
+    started = perf_counter()
+    wanted = maxsize if request.limit is None else request.limit + 1
+    values = list(islice(provider.query(request.where.to_filters(), wanted), wanted))
+    rows = [Stored("", "object", data=value) for value in values[: request.limit]]
+    plan = Plan(request.where.to_filters(), {}, len(values), len(rows), seconds=perf_counter() - started)
+    return Selection(rows, len(values) > len(rows), plan)
+
+
+def _batches(
+    providers: ProviderSet, provider: CanQuery, target: Target, request: Scan, batch_size: int
+) -> Iterator[QueryResult]:
+    name = target.storage_type
+    rows = providers.call(name, "iter_query", None, lambda: stream(provider, request, datetime.now(UTC)))
+    while batch := providers.call(
+        name, "iter_query", None, lambda: list(islice(rows, batch_size)), again=False
+    ):
+        plan = Plan(request.where.to_filters(), {}, len(batch), len(batch))
+        yield QueryResult(
+            batch,
+            _Later(providers, target),
+            storage_type=name,
+            collection=target.collection,
+            truncated=False,
+            limit=None,
+            plan=plan,
+        )
+
+
+def _limit(limit: int | None) -> int | None:
+    if limit is None:
+        return None
+    if isinstance(limit, bool) or not hasattr(limit, "__index__") or int(limit) < 0:
+        raise ConfigurationError(f"limit must be an int >= 0 or None for all, not {limit!r}")
+    return int(limit)

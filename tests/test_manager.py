@@ -1,0 +1,209 @@
+"""``DataManager``: registering providers, early mistakes, copying and moving, collections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pytest
+from custom_provider import MyCustomProvider
+from tiny_providers import Cupboard, Tracked, Untouchable, record
+
+from praval_storage import (
+    ConfigurationError,
+    DataManager,
+    DataReference,
+    ProviderNotRegisteredError,
+    StorageError,
+    UnsupportedOperationError,
+)
+from praval_storage.testing import InMemoryProvider
+
+
+@pytest.fixture
+def dm() -> Iterator[DataManager]:
+    with DataManager({"first": InMemoryProvider(), "second": InMemoryProvider()}) as manager:
+        yield manager
+
+
+# -- registering
+
+
+def test_the_message_of_the_guide_for_a_missing_provider(dm: DataManager) -> None:
+    with pytest.raises(StorageError, match="Provider 'postgresql' not registered") as caught:
+        dm.store({"a": 1}, "postgresql")
+    assert "first, second" in str(caught.value)
+    assert "dm.register_provider('postgresql', provider)" in str(caught.value)
+    assert isinstance(caught.value, ProviderNotRegisteredError)
+
+
+def test_registering_adds_and_replaces_and_closes(dm: DataManager) -> None:
+    old, new = Tracked(), Tracked()
+    dm.register_provider("third", old)
+    dm.store(1, "third", "k")
+    dm.register_provider("third", new)
+    assert (old.closed, new.closed) == (1, 0)
+    assert dm.providers["third"] is new
+    assert not dm.exists_by_key("third", "k")
+    assert list(dm.providers) == ["first", "second", "third"]
+    dm.unregister_provider("third")
+    assert new.closed == 1
+    assert "third" not in dm.providers
+    with pytest.raises(ProviderNotRegisteredError, match="'third' not registered"):
+        dm.unregister_provider("third")
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\nb", 7, None])
+def test_a_storage_type_is_printable(dm: DataManager, name: Any) -> None:
+    with pytest.raises(ConfigurationError, match="printable"):
+        dm.register_provider(name, InMemoryProvider())
+
+
+@pytest.mark.parametrize("provider", [InMemoryProvider, "filesystem", None, {}])
+def test_a_provider_is_an_instance(dm: DataManager, provider: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"Cannot register .* BaseStorageProvider"):
+        dm.register_provider("third", provider)
+
+
+def test_a_factory_is_called_once_and_only_when_needed(dm: DataManager) -> None:
+    made: list[Tracked] = []
+
+    def make() -> Tracked:
+        made.append(Tracked())
+        return made[-1]
+
+    dm.register_provider("lazy", make)
+    assert "lazy" in dm.providers
+    assert all(name in repr(dm) for name in ("DataManager", "first", "second", "lazy"))
+    dm.store(1, "first")
+    assert made == []
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: dm.store(n, "lazy"), range(16)))
+    assert len(made) == 1
+    dm.close()
+    assert made[0].closed == 1
+
+
+def test_a_factory_that_fails_is_tried_again(dm: DataManager) -> None:
+    attempts = [ConfigurationError("no address"), None]
+
+    def make() -> InMemoryProvider:
+        if error := attempts.pop(0):
+            raise error
+        return InMemoryProvider()
+
+    dm.register_provider("lazy", make)
+    with pytest.raises(ConfigurationError, match="no address"):
+        dm.store(1, "lazy", "k")
+    assert dm.retrieve(dm.store(1, "lazy", "k")) == 1
+
+
+def test_a_manager_closes_its_providers_and_works_again() -> None:
+    provider = Tracked()
+    with DataManager({"a": provider}) as manager:
+        reference = manager.store(1, "a")
+    assert provider.closed == 1
+    assert manager.retrieve(reference) == 1
+
+
+# -- before any I/O
+
+
+def test_mistakes_are_found_before_a_provider_is_asked() -> None:
+    manager = DataManager({"none": Untouchable()})
+    mistakes: list[Any] = [
+        lambda: manager.store(1, "none", "a//b"),
+        lambda: manager.store(1, "none", "k", ttl=-1),
+        lambda: manager.store(1, "none", "k", "metadata"),  # type: ignore[arg-type]
+        lambda: manager.retrieve_by_key("none", "../k"),
+        lambda: manager.exists_by_key("none", ""),
+        lambda: manager.delete_by_key("none", "k\x00"),
+        lambda: manager.query("none", {"a": {"$gtt": 1}}),
+        lambda: manager.query("none", {}, limit=-1),
+        lambda: manager.query("none", {}, order_by="a..b"),
+        lambda: manager.search("none", [1.0], filters={"$nor": []}),
+        lambda: manager.search("none", [1.0], limit=0),
+        lambda: manager.retrieve_many(["none/k"]),
+        lambda: manager.delete_many([DataReference("none", "k"), None]),  # type: ignore[list-item]
+        lambda: manager.store_many("text", "none"),
+    ]
+    for mistake in mistakes:
+        with pytest.raises(ValueError, match=r"\w"):
+            mistake()
+
+
+def test_numpy_integers_are_limits(dm: DataManager) -> None:
+    dm.store_many(range(5), "first")
+    assert len(dm.query("first", limit=np.int64(3))) == 3  # type: ignore[arg-type]
+
+
+def test_numpy_numbers_are_times_to_live(dm: DataManager) -> None:
+    for ttl in (np.int64(60), np.float32(60)):
+        assert record(dm, dm.store(1, "first", "k", ttl=ttl)).expires_at is not None  # type: ignore[arg-type]
+
+
+# -- copying and moving
+
+
+def test_a_record_moves_between_providers_as_it_is(dm: DataManager) -> None:
+    when = datetime(2025, 1, 15, tzinfo=UTC)
+    reference = dm.store({"when": when, "pair": (1, 2)}, "first", "k", {"at": when}, ttl=600)
+    before = record(dm, reference)
+    moved = dm.move(reference, "second", key="new")
+    after = record(dm, moved)
+    assert not dm.exists(reference)
+    assert moved == DataReference("second", "new")
+    assert moved.metadata == {"at": when}
+    assert moved.created_at == before.created_at
+    assert (after.data, after.metadata) == ({"when": when, "pair": (1, 2)}, {"at": when})
+    assert (after.created_at, after.expires_at) == (before.created_at, before.expires_at)
+
+
+def test_a_copy_keeps_the_format(dm: DataManager) -> None:
+    reference = dm.store({"a": 1}, "first", "notes", format="json")
+    assert record(dm, dm.copy(reference, "second", key="notes.txt")).format == "json"
+
+
+def test_records_go_to_and_come_from_simple_providers(dm: DataManager) -> None:
+    dm.register_provider("custom", MyCustomProvider({}))
+    there = dm.copy(dm.store({"pair": (1, 2)}, "first", "k", {"a": 1}), "custom")
+    assert dm.retrieve(there) == {"pair": (1, 2)}
+    back = dm.copy(there, "second")
+    assert dm.retrieve(back) == {"pair": (1, 2)}
+    expiring = dm.store(1, "first", "expiring", ttl=600)
+    with pytest.raises(UnsupportedOperationError, match="keeps no expiry"):
+        dm.move(expiring, "custom")
+    assert dm.exists(expiring)
+
+
+def test_a_failed_move_leaves_the_original(dm: DataManager) -> None:
+    dm.register_provider("broken", Tracked(OSError("disk full")))
+    reference = dm.store(1, "first", "k")
+    with pytest.raises(StorageError, match="disk full"):
+        dm.move(reference, "broken")
+    assert dm.retrieve(reference) == 1
+
+
+@pytest.mark.parametrize("named", [None, "own"])
+def test_moving_onto_itself_loses_nothing(named: str | None) -> None:
+    manager = DataManager({"cupboard": Cupboard()})
+    reference = manager.store(1, "cupboard", "k")
+    assert manager.retrieve(manager.move(reference, "cupboard", collection=named)) == 1
+    assert manager.retrieve(reference) == 1
+
+
+# -- collections
+
+
+def test_a_bound_provider_is_made_once_and_closed_with_its_own() -> None:
+    cupboard = Cupboard()
+    manager = DataManager({"cupboard": cupboard})
+    reference = manager.store(1, "cupboard", "k", collection="drawer")
+    assert manager.query("cupboard", collection="drawer") == [1]
+    assert manager.retrieve(reference.uri) == 1
+    drawer = cupboard.drawers["drawer"]
+    manager.unregister_provider("cupboard")
+    assert (cupboard.closed, drawer.closed) == (1, 1)

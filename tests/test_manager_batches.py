@@ -1,0 +1,167 @@
+"""Batches of the manager, and what it makes of simple providers' results and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from custom_provider import MyCustomProvider, MyQueryableProvider
+from tiny_providers import Careless, Cupboard, Reporting, record
+
+from praval_storage import (
+    ConfigurationError,
+    DataManager,
+    DataReference,
+    InvalidKeyError,
+    ProviderNotRegisteredError,
+    StorageError,
+    UnsupportedOperationError,
+)
+from praval_storage.testing import InMemoryProvider
+
+
+@pytest.fixture
+def dm() -> Iterator[DataManager]:
+    with DataManager({"first": InMemoryProvider(), "second": InMemoryProvider()}) as manager:
+        yield manager
+
+
+# -- batches
+
+
+def test_batches_over_several_providers_keep_the_order(dm: DataManager) -> None:
+    dm.register_provider("cupboard", Cupboard())
+    references = [
+        dm.store(n, name, f"k{n}", collection="drawer" if name == "cupboard" else None)
+        for n, name in enumerate(["second", "first", "cupboard", "second", "first"])
+    ]
+    nowhere = DataReference("nowhere", "k")
+    found = dm.retrieve_many([*references[:2], nowhere, references[2].uri, *references[3:]])
+    assert found.values == [0, 1, None, 2, 3, 4]
+    assert isinstance(found[2].error, ProviderNotRegisteredError)
+    assert found[2].key == "k"
+    gone = dm.delete_many([references[4], nowhere, *references[:4]])
+    assert gone.values == [True, None, True, True, True, True]
+    assert not any(dm.exists(reference) for reference in references)
+
+
+@pytest.mark.parametrize("operation", ["retrieve_many", "delete_many"])
+def test_a_batch_of_references_reports_illegal_keys_too(dm: DataManager, operation: str) -> None:
+    dm.store(1, "first", "k")
+    outcomes = getattr(dm, operation)([DataReference("first", "a//b"), DataReference("first", "k")])
+    assert isinstance(outcomes[0].error, InvalidKeyError)
+    assert outcomes[1].ok
+
+
+def test_batches_take_generators_and_mappings(dm: DataManager) -> None:
+    outcomes = dm.store_many(
+        (n * n for n in range(3)), "first", (f"k{n}" for n in range(3)), ({"n": n} for n in range(3))
+    )
+    assert outcomes.references == [DataReference("first", f"k{n}") for n in range(3)]
+    assert [record(dm, reference).metadata for reference in outcomes.references] == [
+        {"n": n} for n in range(3)
+    ]
+    assert dm.retrieve_many(reference for reference in outcomes.references).values == [0, 1, 4]
+    assert dm.store_many({"a": 1, "b": 2}, "second").references == [
+        DataReference("second", "a"),
+        DataReference("second", "b"),
+    ]
+    with pytest.raises(ConfigurationError, match="brings its own keys"):
+        dm.store_many({"a": 1}, "second", ["b"])
+
+
+@pytest.mark.parametrize(
+    "keys, metadata",
+    [(["a", "b"], None), (["a"] * 4, None), (None, [{}] * 2), (None, [{}] * 4), (["a"] * 3, [{}, {}])],
+)
+def test_batches_of_different_lengths_are_refused(
+    dm: DataManager, keys: list[str | None] | None, metadata: list[dict[str, Any]] | None
+) -> None:
+    with pytest.raises(ConfigurationError, match="different numbers of values, keys or metadata"):
+        dm.store_many([1, 2, 3], "first", keys, metadata)
+
+
+@pytest.mark.parametrize("data", ["text", b"bytes", 7, None])
+def test_a_batch_is_several_values(dm: DataManager, data: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"iterable of values, not {type(data).__name__}"):
+        dm.store_many(data, "first")
+
+
+def test_the_error_of_a_batch_item_names_the_storage_type(dm: DataManager) -> None:
+    dm.store(1, "first", "k")
+    [stored] = dm.store_many([2], "first", ["k"], overwrite=False)
+    [missing] = dm.retrieve_many([DataReference("first", "missing")])
+    for outcome in (stored, missing):
+        assert outcome.error is not None
+        assert outcome.error.provider == "first"
+
+
+# -- what a simple provider returns and raises
+
+
+@pytest.mark.parametrize(
+    "error, message",
+    [(OSError("disk full"), "disk full"), ("disk full", "disk full"), (None, "without a reason")],
+)
+def test_a_failure_that_is_reported_is_raised(error: Exception | str | None, message: str) -> None:
+    manager = DataManager({"reporting": Reporting(error)})
+    with pytest.raises(StorageError, match=message) as caught:
+        manager.store(1, "reporting", "bad")
+    assert (caught.value.provider, caught.value.key) == ("reporting", "bad")
+
+
+@pytest.mark.parametrize("error", [OSError("disk full"), "disk full", None])
+def test_a_failure_that_is_reported_stops_no_batch(error: Exception | str | None) -> None:
+    manager = DataManager({"reporting": Reporting(error)})
+    outcomes = manager.store_many([1, 2, 3], "reporting", ["a", "bad", "b"])
+    assert [outcome.ok for outcome in outcomes] == [True, False, True]
+    assert isinstance(outcomes[1].error, StorageError)
+    assert manager.retrieve_by_key("reporting", "b") == 3
+
+
+@pytest.mark.parametrize("operation", ["retrieve_many", "delete_many"])
+def test_a_failure_with_one_key_is_not_that_of_the_others(operation: str) -> None:
+    manager = DataManager({"careless": Careless({})})
+    manager.store_many({"a": 1, "bad": 2, "b": 3}, "careless")
+    outcomes = getattr(manager, operation)([DataReference("careless", key) for key in ("a", "bad", "b")])
+    assert [outcome.ok for outcome in outcomes] == [True, False, True]
+    assert "tripped over it" in str(outcomes[1].error)
+    assert outcomes[1].error.key == "bad"
+
+
+def test_deleting_a_missing_key_is_false_however_the_provider_says_it() -> None:
+    manager = DataManager({"careless": Careless({})})
+    assert manager.delete_by_key("careless", "missing") is False
+
+
+def test_a_drivers_error_becomes_ours_without_the_secret() -> None:
+    class Guarded(MyCustomProvider):
+        def retrieve(self, key: str) -> Any:
+            raise PermissionError("login with password hunter2 refused")
+
+        def secrets(self) -> list[str]:
+            return ["hunter2"]
+
+    manager = DataManager({"guarded": Guarded({})})
+    with pytest.raises(
+        PermissionError, match=r"password \*\*\* refused.*'guarded', retrieve, key 'k'"
+    ) as caught:
+        manager.retrieve_by_key("guarded", "k")
+    assert isinstance(caught.value, StorageError)
+    assert isinstance(caught.value.__cause__, PermissionError)
+
+
+def test_the_guides_query_gives_values_without_keys() -> None:
+    manager = DataManager({"custom": MyQueryableProvider({}), "able": InMemoryProvider()})
+    manager.store_many(
+        [{"n": n} for n in range(5)], "custom", metadata=[{"even": n % 2 == 0} for n in range(5)]
+    )
+    assert manager.query("custom", {"n": {"$gt": 3}}) == [{"n": 4}]
+    result = manager.query("custom", {"metadata.even": True}, limit=2)
+    assert (list(result), result.truncated) == ([{"n": 0}, {"n": 2}], True)
+    assert len(manager.query("custom", limit=None)) == 5
+    with pytest.raises(UnsupportedOperationError, match="cannot be ordered"):
+        manager.query("custom", order_by="n")
+    with pytest.raises(UnsupportedOperationError, match="these can: able"):
+        manager.list("custom")

@@ -1,0 +1,51 @@
+"""The README's example prints what the README says it prints."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from praval_storage import DataManager, KeyNotFoundError
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def _blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+def test_the_example_prints_its_output(tmp_path):
+    environ = {name: value for name, value in os.environ.items() if name != "PRAVAL_STORAGE_PATH"}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", _blocks("python")[0]],
+        cwd=tmp_path,
+        env=environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.stdout == _blocks("text")[0]
+
+
+def test_the_provider_of_the_readme_works():
+    names = {}
+    exec(_blocks("python")[1], names)
+    dm = DataManager({"shelf": names["Shelf"]()})
+    ref = dm.store([1, 2], "shelf", key="a/b")
+    assert dm.retrieve(ref.uri) == [1, 2]
+    assert dm.delete(ref)
+    assert not dm.exists(ref)
+    assert dm.retrieve(ref, default="gone") == "gone"
+    with pytest.raises(KeyNotFoundError, match="a/b"):
+        dm.retrieve(ref)
+
+
+def test_the_links_lead_somewhere():
+    targets = re.findall(r"\]\(([^)#]+)\)", README)
+    assert targets
+    assert [target for target in targets if not (ROOT / target).exists()] == []
