@@ -6,8 +6,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from io import BytesIO
-from pathlib import Path
-from shutil import copyfileobj
 from threading import Lock
 from typing import Any, BinaryIO, Self, TypeVar
 
@@ -130,7 +128,7 @@ class DataManager:
         )
 
     def retrieve(
-        self, reference: Reference, *, default: Any = MISSING, into: str | Path | BinaryIO | None = None
+        self, reference: Reference, *, default: Any = MISSING, into: reading.Into | None = None
     ) -> Any:
         """The value a reference names.
 
@@ -146,7 +144,8 @@ class DataManager:
         name, provider = self._resolve(reference)
         try:
             if into is not None:
-                return self._save(name, into)
+                with self.open(name) as source:
+                    return reading.save(provider, name.key, source, into)
             return self._call(name, "retrieve", lambda: provider.load(writing.present(provider, name.key)))
         except KeyNotFoundError:
             if default is MISSING:
@@ -360,15 +359,6 @@ class DataManager:
         work: Callable[[BaseStorageProvider, Keys], Outcomes],
     ) -> BatchResult:
         return BatchResult(writing.for_each(self._providers, operation, list(references), work))
-
-    def _save(self, name: DataReference, into: str | Path | BinaryIO) -> str | Path | BinaryIO:
-        with self.open(name) as source:
-            if not isinstance(into, str | Path):
-                copyfileobj(source, into, 1 << 20)
-                return into
-            with Path(into).open("wb") as target:
-                copyfileobj(source, target, 1 << 20)
-        return into
 
 
 _default: DataManager | None = None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import islice
+from pathlib import Path as FilePath
 from sys import maxsize
 from time import perf_counter
-from typing import Any
+from typing import Any, BinaryIO
 
 from praval_storage.base import BaseStorageProvider, CanQuery, CanSearch, boundary
 from praval_storage.errors import (
@@ -17,6 +19,7 @@ from praval_storage.errors import (
     UnsupportedOperationError,
 )
 from praval_storage.filters import EVERYTHING, Compare, Node, Path, parse, parse_order
+from praval_storage.keys import new_key
 from praval_storage.provider_set import ProviderSet
 from praval_storage.records import Stored
 from praval_storage.results import Listing, Outcome, QueryResult, SearchResult
@@ -24,6 +27,8 @@ from praval_storage.scan import Plan, Scan, Selection, search, select, stream
 from praval_storage.writing import Target
 
 Filters = Mapping[str, Any] | None
+Into = str | FilePath | BinaryIO
+CHUNK_BYTES = 1 << 20
 
 
 def query(
@@ -124,6 +129,32 @@ def nearest(
         )
 
     return providers.call(target.storage_type, "search", None, work)
+
+
+def save(provider: BaseStorageProvider, key: str, source: BinaryIO, into: Into) -> Into:
+    """Copy a body piecewise to a path, which gets it whole or not at all, or to a binary file object."""
+    with _target(into) as target:
+        while True:
+            with boundary(provider, "retrieve", key):
+                chunk = source.read(CHUNK_BYTES)
+            if not chunk:
+                return into
+            target.write(chunk)
+
+
+@contextmanager
+def _target(into: Into) -> Iterator[BinaryIO]:
+    if not isinstance(into, str | FilePath):
+        yield into
+        return
+    path = FilePath(into)
+    temporary = path.with_name(f".{path.name[:200]}.{new_key()}.tmp")
+    try:
+        with temporary.open("xb") as target:
+            yield target
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 class _Later:

@@ -53,7 +53,7 @@ class TestCustomWithQuery(ProviderConformance):
 @pytest.mark.parametrize(
     "provider, capabilities",
     [
-        (FileSystemProvider, {RecordProvider, CanQuery, CanStream, CanPurge}),
+        (FileSystemProvider, {RecordProvider, CanQuery, CanStream, CanPurge, HasCollections}),
         (QdrantProvider, {RecordProvider, CanQuery, CanSearch, CanPurge, HasCollections}),
         (InMemoryProvider, {RecordProvider, CanQuery, CanPurge}),
         (MyCustomProvider, set()),
@@ -62,7 +62,14 @@ class TestCustomWithQuery(ProviderConformance):
 def test_the_class_line_tells_what_a_provider_can(
     provider: type[BaseStorageProvider], capabilities: set[type[BaseStorageProvider]]
 ) -> None:
-    known = {RecordProvider, CanQuery, CanSearch, CanStream, CanPurge, HasCollections}
+    known: set[type[BaseStorageProvider]] = {
+        RecordProvider,
+        CanQuery,
+        CanSearch,
+        CanStream,
+        CanPurge,
+        HasCollections,
+    }
     assert {capability for capability in known if issubclass(provider, capability)} >= capabilities
 
 

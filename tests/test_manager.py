@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import Any
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
@@ -13,10 +15,12 @@ from custom_provider import MyCustomProvider
 from tiny_providers import Cupboard, Tracked, Untouchable, record
 
 from praval_storage import (
+    CanStream,
     ConfigurationError,
     DataManager,
     DataReference,
     ProviderNotRegisteredError,
+    StorageConnectionError,
     StorageError,
     UnsupportedOperationError,
 )
@@ -207,3 +211,39 @@ def test_a_bound_provider_is_made_once_and_closed_with_its_own() -> None:
     drawer = cupboard.drawers["drawer"]
     manager.unregister_provider("cupboard")
     assert (cupboard.closed, drawer.closed) == (1, 1)
+
+
+# -- bodies into files
+
+
+class Torn(InMemoryProvider, CanStream):
+    """Breaks off in the middle of a body."""
+
+    def open(self, key: str) -> BinaryIO:
+        return Breaking(b"half of it")
+
+
+class Breaking(BytesIO):
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read(size) or self._break()
+
+    def _break(self) -> bytes:
+        raise ConnectionError("reset by peer")
+
+
+def test_a_broken_read_leaves_what_was_in_the_file(tmp_path: Path) -> None:
+    manager = DataManager({"torn": Torn()})
+    target = tmp_path / "target"
+    target.write_bytes(b"before")
+    with pytest.raises(StorageConnectionError, match="reset by peer"):
+        manager.retrieve("praval://torn/k", into=target)
+    assert target.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_target_that_cannot_be_written_is_no_fault_of_the_provider(dm: DataManager, tmp_path: Path) -> None:
+    reference = dm.store(b"abc", "first", "k")
+    with pytest.raises(FileNotFoundError):
+        dm.retrieve(reference, into=tmp_path / "nowhere" / "target")
+    assert dm.retrieve(reference, into=str(tmp_path / "target")) == str(tmp_path / "target")
+    assert (tmp_path / "target").read_bytes() == b"abc"
