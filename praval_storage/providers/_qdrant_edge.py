@@ -1,0 +1,278 @@
+"""The embedded Qdrant engine (``qdrant-edge-py``): one shard per collection in ``<path>/<collection>/``.
+
+What was found out about the engine (0.9), and what follows from it here:
+
+* Every update goes through a write-ahead log: acknowledged writes survive SIGKILL. ``flush`` truncates the
+  log, so it is called now and then to keep opening after a crash short.
+* A shard needs at least one vector when it is made, but it may be a sparse one that is never used, and
+  ``create_dense_vector`` adds the real one later; points without a vector are legal.
+* Closing and opening again works; a second opener is refused at once (``WouldBlock``).
+* ``MatchValue(True)`` is taken for the integer 1; numpy's bool is taken for what it is.
+* Everything it raises is a plain ``Exception``; only the text tells what it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import qdrant_edge as edge
+
+from praval_storage.errors import StorageError
+from praval_storage.providers._qdrant_engine import (
+    DEFAULT_VECTOR,
+    SEARCH_EF,
+    Condition,
+    Figures,
+    Nearest,
+    Point,
+    PointId,
+    Progress,
+    Row,
+    Schema,
+    Selector,
+    Space,
+)
+from praval_storage.providers._qdrant_filters import FOREIGN
+from praval_storage.providers._qdrant_folder import Folder, Lease
+from praval_storage.providers._qdrant_optimize import run_optimizer
+from praval_storage.providers._qdrant_payload import LAYOUT
+from praval_storage.providers._qdrant_settings import DEFAULT_PATH, QdrantSettings
+from praval_storage.providers._qdrant_shard import CONFIG, DISTANCES, create_shard, spaces_of
+
+_FLUSH_AFTER = 20_000
+
+_INDEXES: Mapping[str, Callable[[], Any]] = {
+    "keyword": lambda: edge.KeywordIndexParams(prefix=True),
+    "integer": lambda: edge.PayloadSchemaType.Integer,
+    "float": lambda: edge.PayloadSchemaType.Float,
+    "bool": lambda: edge.PayloadSchemaType.Bool,
+    "datetime": lambda: edge.PayloadSchemaType.Datetime,
+}
+
+
+class EdgeEngine:
+    """A collection of the engine embedded in this process.
+
+    Args:
+        path: Folder of the collections; made on the first write.
+        collection: Name of the collection.
+    """
+
+    max_body = 32 << 20
+    batch_bytes = 64 << 20
+
+    def __init__(self, path: Path, collection: str) -> None:
+        self.place = str(path)
+        self._collection = collection
+        self._lease = Lease(path)
+
+    @property
+    def _folder(self) -> Folder[edge.EdgeShard]:
+        return self._lease.folder(_close)
+
+    @property
+    def _path(self) -> Path:
+        return Path(self.place, self._collection)
+
+    @contextmanager
+    def session(self) -> Iterator[object]:
+        with self._folder.lock:
+            yield None
+
+    @contextmanager
+    def _shard(self) -> Iterator[edge.EdgeShard]:
+        with self._folder.lock, _translated():
+            yield self._folder.opened(self._collection, _load)
+
+    def schema(self) -> Schema | None:
+        if not Path(self._path, CONFIG).exists():
+            return None
+        with self._shard() as shard:
+            known: Schema | None = self._folder.notes.get(self._collection)
+            if known is None:
+                known = self._folder.notes[self._collection] = _schema(shard, self._path)
+            return known
+
+    def create(self, space: Space | None) -> None:
+        with self._folder.lock, _translated():
+            if not Path(self._path, CONFIG).exists():
+                self._folder.forget(self._collection)  # somebody removed the files under it
+                create_shard(self._path, space)
+
+    def add_vector(self, space: Space) -> None:
+        distance = DISTANCES[space.distance]
+        self._alter(edge.UpdateOperation.create_dense_vector(DEFAULT_VECTOR, space.size, distance))
+
+    def create_index(self, path: str, kind: str) -> None:
+        self._alter(edge.UpdateOperation.create_field_index(path, _INDEXES[kind]()))
+
+    def make(self, point: Point) -> Any:
+        vectors: Any = point.vectors()
+        return edge.Point(point.id, vectors, point.payload)
+
+    def upsert(self, natives: Sequence[Any]) -> None:
+        with self._shard() as shard:
+            shard.update(edge.UpdateOperation.upsert_points(list(natives)))
+            if self._folder.wrote(self._collection, len(natives)) >= _FLUSH_AFTER:
+                shard.flush()
+                self._folder.flushed(self._collection)
+
+    def insert(self, natives: Sequence[Any], ids: Sequence[PointId]) -> set[PointId]:
+        self.upsert(natives)  # nobody else writes while the caller holds the session
+        return set()
+
+    def retrieve(self, ids: Sequence[PointId], selector: Selector) -> list[Row]:
+        with self._shard() as shard:
+            return _rows(shard.retrieve(list(ids), _payload(selector), selector.vectors))
+
+    def delete(self, ids: Sequence[PointId]) -> None:
+        with self._shard() as shard:
+            shard.update(edge.UpdateOperation.delete_points(list(ids)))
+
+    def delete_where(self, condition: Condition) -> int:
+        with self._shard() as shard:
+            where = make_filter(condition)
+            count: int = shard.count(edge.CountRequest(filter=where))
+            if count:
+                shard.update(edge.UpdateOperation.delete_points_by_filter(where))
+            return count
+
+    def scroll(
+        self, condition: Condition | None, after: PointId | None, limit: int, selector: Selector
+    ) -> tuple[list[Row], PointId | None]:
+        request = edge.ScrollRequest(
+            offset=after,
+            limit=limit,
+            filter=make_filter(condition) if condition else None,
+            with_payload=_payload(selector),
+            with_vector=selector.vectors,
+        )
+        with self._shard() as shard:
+            records, following = shard.scroll(request)
+        return _rows(records), cast("PointId | None", following)  # the stubs also allow text
+
+    def nearest(self, query: Nearest, condition: Condition | None, selector: Selector) -> list[Row]:
+        request = edge.SearchRequest(
+            query=edge.Query.Nearest(query.vector, using=query.using or None),
+            limit=query.limit,
+            params=edge.SearchParams(hnsw_ef=max(SEARCH_EF, 2 * query.limit)),
+            filter=make_filter(condition) if condition else None,
+            with_payload=_payload(selector),
+            with_vector=selector.vectors,
+        )
+        with self._shard() as shard:
+            hits: list[Any] = shard.search(request)
+        return [Row(hit.id, hit.payload or {}, hit.vector, hit.score) for hit in hits]
+
+    def figures(self) -> Figures:
+        with self._shard() as shard:
+            info = shard.info()
+        return Figures(info.points_count, info.indexed_vectors_count)
+
+    def optimize(self, progress: Progress, timeout: float | None) -> None:
+        """Others wait meanwhile: the files belong to the child process."""
+        with self._folder.lock, _translated():
+            self._folder.opened(self._collection, _load)
+            with self._folder.lent(self._collection, _load):
+                run_optimizer(self._path, progress, timeout)
+
+    def collections(self) -> list[str]:
+        found = Path(self.place).glob(f"*/{CONFIG}")
+        return sorted(config.parent.name for config in found if not config.parent.name.startswith("."))
+
+    def health(self) -> str:
+        if self.schema() is None:
+            return f"embedded, {self.place}, no collection {self._collection!r} yet"
+        return f"embedded, {self.place}, {self.figures().points:,} points in {self._collection!r}"
+
+    def close(self) -> None:
+        self._lease.release()
+
+    def _alter(self, operation: edge.UpdateOperation) -> None:
+        with self._shard() as shard:
+            shard.update(operation)
+            self._folder.notes.pop(self._collection, None)
+
+
+def open_engine(settings: QdrantSettings, _client: object) -> EdgeEngine:
+    """The engine of a provider's settings."""
+    return EdgeEngine(Path(settings.path or DEFAULT_PATH).absolute(), settings.collection)
+
+
+def make_filter(condition: Condition) -> edge.Filter:
+    """A condition as the engine's filter object."""
+    if condition.keys() <= {"must", "should", "must_not"}:
+        clauses: dict[str, Any] = {
+            clause: list(map(_condition, parts)) for clause, parts in condition.items()
+        }
+        return edge.Filter(**clauses)
+    return edge.Filter(must=[_condition(condition)])
+
+
+def _condition(condition: Condition) -> Any:
+    match condition:
+        case {"key": key, "match": match}:
+            return edge.FieldCondition(key, match=_match(match))
+        case {"key": key, "range": limits}:
+            ranged = edge.RangeDateTime if isinstance(next(iter(limits.values())), str) else edge.RangeFloat
+            return edge.FieldCondition(key, range=ranged(**limits))
+        case {"is_empty": {"key": key}}:
+            return edge.IsEmptyCondition(key)
+        case {"is_null": {"key": key}}:
+            return edge.IsNullCondition(key)
+        case {"has_id": ids}:
+            return edge.HasIdCondition(set(ids))
+        case _:
+            return make_filter(condition)
+
+
+def _match(match: Mapping[str, Any]) -> Any:
+    [(how, operand)] = match.items()
+    if how == "value":
+        value: Any = np.bool_(operand) if isinstance(operand, bool) else operand
+        return edge.MatchValue(value)
+    return {"any": edge.MatchAny, "prefix": edge.MatchPrefix, "substring": edge.MatchSubstring}[how](operand)
+
+
+def _payload(selector: Selector) -> Any:
+    if selector.only:
+        return edge.PayloadSelector.Include(list(selector.only))
+    return edge.PayloadSelector.Exclude(list(selector.without)) if selector.without else True
+
+
+def _rows(records: Iterable[Any]) -> list[Row]:
+    return [Row(record.id, record.payload or {}, record.vector) for record in records]
+
+
+def _load(path: Path) -> edge.EdgeShard:
+    return edge.EdgeShard.load(str(path))
+
+
+def _close(shard: edge.EdgeShard) -> None:
+    shard.close()
+
+
+def _schema(shard: edge.EdgeShard, path: Path) -> Schema:
+    indexes = {name: _index_kind(info) for name, info in shard.info().payload_schema.items()}
+    # What we made has this index, which also makes the count cheap; nobody else writes while we have it open.
+    foreign = LAYOUT not in indexes or shard.count(edge.CountRequest(filter=make_filter(FOREIGN))) > 0
+    return Schema(spaces_of(path), indexes, foreign)
+
+
+def _index_kind(info: Any) -> str:
+    return str(info.data_type).rsplit(".", 1)[-1].lower()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """The engine knows one exception type, so every other type is ours or Python's own and passes through."""
+    try:
+        yield
+    except Exception as error:
+        if type(error) is not Exception:
+            raise
+        raise StorageError(f"The embedded Qdrant engine: {error}") from error

@@ -1,0 +1,257 @@
+"""A Qdrant server, through ``qdrant-client``; also any ready client, such as ``QdrantClient(":memory:")``.
+
+The only module that imports the client (which takes a second): the provider loads it when it is given a URL
+or a client, and not before.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cached_property
+from typing import Any
+
+from qdrant_client import QdrantClient, models
+from qdrant_client.http.exceptions import UnexpectedResponse
+
+from praval_storage.errors import StorageTimeoutError
+from praval_storage.providers._qdrant_engine import (
+    DEFAULT_VECTOR,
+    SEARCH_EF,
+    Condition,
+    Figures,
+    Nearest,
+    Point,
+    PointId,
+    Progress,
+    Row,
+    Schema,
+    Selector,
+    Space,
+)
+from praval_storage.providers._qdrant_payload import NONCE
+from praval_storage.providers._qdrant_server_errors import translated
+from praval_storage.providers._qdrant_settings import QdrantSettings
+from praval_storage.providers._qdrant_wire import (
+    describe,
+    distance_of,
+    figures_of,
+    id_of,
+    index_params,
+    make_filter,
+    payload_selector,
+    row_of,
+    spaces_of,
+    vector_params,
+    wire_id,
+)
+
+_POLL = 1.0
+_TEXTS_SINCE = (1, 20)
+"""Older servers may not know these conditions; what they are not asked is decided here."""
+_IDS = 1_000
+
+
+class ServerEngine:
+    """A collection on a server.
+
+    Args:
+        settings: Where the server is.
+        client: A ready client to use instead; never closed here.
+    """
+
+    # The server takes requests of up to 32 MiB; base64 and JSON add a third.
+    max_body = 16 << 20
+    batch_bytes = 4 << 20
+
+    def __init__(self, settings: QdrantSettings, client: QdrantClient | None) -> None:
+        self.place = settings.url or "the client that was passed in"
+        self._settings = settings
+        self._given = client
+        self._own: QdrantClient | None = None
+        self._pid = os.getpid()
+        self._name = settings.collection
+
+    @property
+    def _client(self) -> QdrantClient:
+        if self._given is not None:
+            return self._given
+        # Connections do not survive a fork: the child makes its own and leaves the parent's alone.
+        if self._own is None or self._pid != os.getpid():
+            self._own, self._pid = _connect(self._settings), os.getpid()
+        return self._own
+
+    @contextmanager
+    def _calling(self) -> Iterator[QdrantClient]:
+        with translated(self.place, self._settings.timeout):
+            yield self._client
+
+    @cached_property
+    def _knows_texts(self) -> bool:
+        with self._calling() as client:
+            version = re.match(r"(\d+)\.(\d+)", client.info().version)
+        return version is not None and tuple(map(int, version.groups())) >= _TEXTS_SINCE
+
+    def session(self) -> AbstractContextManager[object]:
+        # A server has other writers: atomicity comes from insert-only updates instead.
+        return nullcontext()
+
+    def schema(self) -> Schema | None:
+        with self._calling() as client:
+            info = describe(client, self._name)
+        if info is None:
+            return None
+        indexes = {name: str(index.data_type.value) for name, index in (info.payload_schema or {}).items()}
+        spaces = spaces_of(info.config.params.vectors)
+        return Schema(spaces, indexes, texts=self._knows_texts, figures=figures_of(info))
+
+    def create(self, space: Space | None) -> None:
+        vectors: Any = {} if space is None else vector_params(space)
+        with self._calling() as client:
+            try:
+                client.create_collection(self._name, vectors_config=vectors)
+            except (UnexpectedResponse, ValueError):
+                if not client.collection_exists(self._name):
+                    raise
+                # Another writer was faster.
+
+    def add_vector(self, space: Space) -> None:
+        config = models.DenseVectorConfig(size=space.size, distance=distance_of(space))
+        with self._calling() as client:
+            client.create_vector_name(self._name, DEFAULT_VECTOR, models.DenseVectorNameConfig(dense=config))
+
+    def create_index(self, path: str, kind: str) -> None:
+        if _is_local(self._client):
+            return  # it has none, and warns
+        with self._calling() as client:
+            client.create_payload_index(self._name, path, index_params(kind, prefix=self._knows_texts))
+
+    def make(self, point: Point) -> models.PointStruct:
+        vectors: Any = point.vectors()
+        return models.PointStruct(id=wire_id(point.id), vector=vectors, payload=point.payload)
+
+    def upsert(self, natives: Sequence[models.PointStruct]) -> None:
+        with self._calling() as client:
+            client.upsert(self._name, list(natives))
+
+    def insert(self, natives: Sequence[models.PointStruct], ids: Sequence[PointId]) -> set[PointId]:
+        """Insert-only updates skip what is there silently: each write carries a nonce to be read back."""
+        nonce = uuid.uuid4().hex
+        for native in natives:
+            native.payload = {**(native.payload or {}), NONCE: nonce}
+        with self._calling() as client:
+            client.upsert(self._name, list(natives), update_mode=models.UpdateMode.INSERT_ONLY)
+        there = self.retrieve(ids, Selector(only=(NONCE,)))
+        return set(ids) - {row.id for row in there if row.payload.get(NONCE) == nonce}
+
+    def retrieve(self, ids: Sequence[PointId], selector: Selector) -> list[Row]:
+        rows: list[Row] = []
+        for start in range(0, len(ids), _IDS):
+            wanted = list(map(wire_id, ids[start : start + _IDS]))
+            with self._calling() as client:
+                found = client.retrieve(
+                    self._name, wanted, with_payload=payload_selector(selector), with_vectors=selector.vectors
+                )
+            rows += map(row_of, found)
+        return rows
+
+    def delete(self, ids: Sequence[PointId]) -> None:
+        with self._calling() as client:
+            client.delete(self._name, models.PointIdsList(points=list(map(wire_id, ids))))
+
+    def delete_where(self, condition: Condition) -> int:
+        where = make_filter(condition)
+        with self._calling() as client:
+            count = client.count(self._name, where, exact=True).count
+            if count:
+                client.delete(self._name, models.FilterSelector(filter=where))
+        return count
+
+    def scroll(
+        self, condition: Condition | None, after: PointId | None, limit: int, selector: Selector
+    ) -> tuple[list[Row], PointId | None]:
+        with self._calling() as client:
+            found, following = client.scroll(
+                self._name,
+                scroll_filter=make_filter(condition) if condition else None,
+                offset=None if after is None else wire_id(after),
+                limit=limit,
+                with_payload=payload_selector(selector),
+                with_vectors=selector.vectors,
+            )
+        return list(map(row_of, found)), None if following is None else id_of(following)
+
+    def nearest(self, query: Nearest, condition: Condition | None, selector: Selector) -> list[Row]:
+        ef = max(SEARCH_EF, 2 * query.limit)
+        with self._calling() as client:
+            found = client.query_points(
+                self._name,
+                query=query.vector,
+                using=query.using or None,
+                query_filter=make_filter(condition) if condition else None,
+                limit=query.limit,
+                # The local mode has no index, and warns.
+                search_params=None if _is_local(client) else models.SearchParams(hnsw_ef=ef),
+                with_payload=payload_selector(selector),
+                with_vectors=selector.vectors,
+            )
+        return [row_of(point)._replace(score=point.score) for point in found.points]
+
+    def figures(self) -> Figures:
+        with self._calling() as client:
+            return figures_of(client.get_collection(self._name))
+
+    def optimize(self, progress: Progress, timeout: float | None) -> None:
+        """The server optimizes on its own; wait until it has nothing left to do."""
+        started = time.monotonic()
+        while True:
+            with self._calling() as client:
+                status = client.get_collection(self._name).status
+            if status is not models.CollectionStatus.YELLOW:
+                return
+            seconds = time.monotonic() - started
+            if timeout is not None and seconds > timeout:
+                raise StorageTimeoutError(f"Qdrant at {self.place} is still optimizing after {timeout:g} s")
+            progress(f"the server is optimizing: {seconds:.0f} s")
+            time.sleep(_POLL)
+
+    def collections(self) -> list[str]:
+        with self._calling() as client:
+            return sorted(found.name for found in client.get_collections().collections)
+
+    def health(self) -> str:
+        with self._calling() as client:
+            version = client.info().version
+        if self.schema() is None:
+            return f"server {version}, {self.place}, no collection {self._name!r} yet"
+        return f"server {version}, {self.place}, {self.figures().points:,} points in {self._name!r}"
+
+    def close(self) -> None:
+        if self._own is not None and self._pid == os.getpid():
+            self._own.close()
+        self._own = None
+
+
+def open_engine(settings: QdrantSettings, client: QdrantClient | None) -> ServerEngine:
+    """The engine of a provider's settings."""
+    return ServerEngine(settings, client)
+
+
+def _connect(settings: QdrantSettings) -> QdrantClient:
+    # The compatibility check would call the server before it is needed, and warn when it is not there.
+    return QdrantClient(
+        url=settings.url,
+        api_key=settings.api_key,
+        timeout=max(1, round(settings.timeout)),
+        prefer_grpc=settings.prefer_grpc,
+        check_compatibility=False,
+    )
+
+
+def _is_local(client: QdrantClient) -> bool:
+    options = client.init_options
+    return options.get("location") == ":memory:" or options.get("path") is not None

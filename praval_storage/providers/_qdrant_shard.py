@@ -1,0 +1,76 @@
+"""The files of one embedded collection: made whole or not at all, described by the engine's own config."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import qdrant_edge as edge
+
+from praval_storage.errors import StorageError
+from praval_storage.providers._qdrant_engine import Space
+from praval_storage.providers._qdrant_folder import BUILDING
+
+CONFIG = "edge_config.json"
+_NO_VECTOR = "none"
+
+DISTANCES = {
+    "cosine": edge.Distance.Cosine,
+    "dot": edge.Distance.Dot,
+    "euclid": edge.Distance.Euclid,
+    "manhattan": edge.Distance.Manhattan,
+}
+
+
+def create_shard(path: Path, space: Space | None) -> None:
+    """A whole shard or none: made beside its place and moved there once it is closed."""
+    beside = path.with_name(f"{BUILDING}{path.name}")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    # A folder without a config may be what is left of a shard somebody else's tool began.
+    if path.exists() and any(path.iterdir()):
+        raise StorageError(f"{path} is not empty and holds no Qdrant collection")
+    if space is None:
+        config = edge.EdgeConfig(sparse_vectors={_NO_VECTOR: edge.EdgeSparseVectorParams()})
+    else:
+        config = edge.EdgeConfig(vectors=edge.EdgeVectorParams(space.size, DISTANCES[space.distance]))
+    edge.EdgeShard.create(str(beside), config).close()
+    beside.rename(path)
+
+
+def optimize_shard(path: Path) -> None:
+    """Build the HNSW index of a shard nobody has open; holds the interpreter lock for its whole run."""
+    config = edge.EdgeConfig(
+        **_known_vectors(path),
+        # The default threshold would leave collections of a few thousand vectors without an index.
+        optimizers=edge.EdgeOptimizersConfig(indexing_threshold=1_000, default_segment_number=1),
+        hnsw_config=edge.HnswIndexConfig(m=16, ef_construct=128, full_scan_threshold=10_000),
+    )
+    shard = edge.EdgeShard.load(str(path), config)
+    shard.optimize()
+    shard.close()
+
+
+def spaces_of(path: Path) -> dict[str, Space]:
+    vectors = _config(path).get("vectors") or {}
+    return {name: Space(int(found["size"]), found["distance"].lower()) for name, found in vectors.items()}
+
+
+def _known_vectors(path: Path) -> dict[str, Any]:
+    """The engine wants one vector repeated whenever it is given a configuration."""
+    if spaces := spaces_of(path):
+        return {
+            "vectors": {
+                name: edge.EdgeVectorParams(space.size, DISTANCES[space.distance])
+                for name, space in spaces.items()
+            }
+        }
+    sparse = _config(path).get("sparse_vectors") or {}
+    return {"sparse_vectors": {name: edge.EdgeSparseVectorParams() for name in sparse}}
+
+
+def _config(path: Path) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads(Path(path, CONFIG).read_text(encoding="utf-8"))
+    return config

@@ -1,0 +1,87 @@
+"""Between our words and those of ``qdrant-client``: filters, vectors, ids and what a collection is like."""
+
+from __future__ import annotations
+
+from http.client import NOT_FOUND
+from typing import Any
+from uuid import UUID
+
+from qdrant_client import QdrantClient, models
+from qdrant_client.http.exceptions import UnexpectedResponse
+
+from praval_storage.providers._qdrant_engine import (
+    DEFAULT_VECTOR,
+    Condition,
+    Figures,
+    PointId,
+    Row,
+    Selector,
+    Space,
+)
+
+
+def make_filter(condition: Condition) -> models.Filter:
+    """A condition as the client's filter object."""
+    whole = condition if condition.keys() <= {"must", "should", "must_not"} else {"must": [condition]}
+    return models.Filter.model_validate(whole)
+
+
+def describe(client: QdrantClient, name: str) -> models.CollectionInfo | None:
+    try:
+        return client.get_collection(name)
+    except UnexpectedResponse as error:
+        if error.status_code == NOT_FOUND:
+            return None
+        raise
+    except ValueError as error:  # the local mode
+        if "not found" in str(error):
+            return None
+        raise
+
+
+def figures_of(info: models.CollectionInfo) -> Figures:
+    return Figures(info.points_count or 0, info.indexed_vectors_count or 0)
+
+
+def index_params(kind: str, *, prefix: bool) -> Any:
+    if kind == "keyword" and prefix:
+        return models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, prefix=True)
+    return models.PayloadSchemaType(kind)
+
+
+def vector_params(space: Space) -> models.VectorParams:
+    return models.VectorParams(size=space.size, distance=distance_of(space))
+
+
+def distance_of(space: Space) -> models.Distance:
+    return models.Distance(space.distance.capitalize())
+
+
+def spaces_of(vectors: Any) -> dict[str, Space]:
+    named = vectors if isinstance(vectors, dict) else {DEFAULT_VECTOR: vectors} if vectors else {}
+    return {name: Space(found.size, found.distance.value.lower()) for name, found in named.items()}
+
+
+def payload_selector(selector: Selector) -> Any:
+    if selector.only:
+        return models.PayloadSelectorInclude(include=list(selector.only))
+    return models.PayloadSelectorExclude(exclude=list(selector.without)) if selector.without else True
+
+
+def row_of(record: Any) -> Row:
+    return Row(id_of(record.id), record.payload or {}, _vector(record.vector))
+
+
+def _vector(vector: Any) -> Any:
+    """Sparse vectors are objects of the client; the rest is plain already."""
+    if isinstance(vector, dict):
+        return {name: _vector(one) for name, one in vector.items()}
+    return vector.model_dump() if isinstance(vector, models.SparseVector) else vector
+
+
+def wire_id(number: PointId) -> int | str:
+    return number if isinstance(number, int) else str(number)
+
+
+def id_of(number: int | str | UUID) -> PointId:
+    return UUID(number) if isinstance(number, str) else number

@@ -1,0 +1,239 @@
+"""Records as points of a Qdrant collection: on a server, or in the engine embedded in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from praval_storage.base import (
+    CanPurge,
+    CanQuery,
+    CanSearch,
+    HasCollections,
+    Item,
+    RecordProvider,
+    StorageResult,
+)
+from praval_storage.errors import ConfigurationError, UnsupportedOperationError
+from praval_storage.filters import Node
+from praval_storage.providers._qdrant_engine import Engine, Progress, Rules
+from praval_storage.providers._qdrant_filters import expired_before
+from praval_storage.providers._qdrant_reading import Reader
+from praval_storage.providers._qdrant_settings import DEFAULT_PATH, QdrantSettings
+from praval_storage.providers._qdrant_vectors import POINTER, choose
+from praval_storage.providers._qdrant_writing import Batch, find_existing
+from praval_storage.records import Draft, Stored
+from praval_storage.scan import Neighbours, Scan, Scanned
+from praval_storage.serialization import Content, encode
+
+if TYPE_CHECKING:
+    from qdrant_client import QdrantClient
+
+
+class QdrantProvider(RecordProvider, CanQuery, CanSearch, CanPurge, HasCollections):
+    """Keeps records in Qdrant and finds them by vector.
+
+    With ``url`` or ``client`` a server is used; otherwise the real engine runs in this process, on files
+    under ``path``, which one process can hold at a time. Nothing is created or opened before it is used.
+    The vector of a record is ``data["vector"]`` of a dict: a list, tuple or 1-D array of numbers, which
+    comes back exactly as it went in. Records without one are stored, listed and filtered like any other.
+
+    Args:
+        url: Server, for example ``http://localhost:6333``.
+        collection_name: Collection; made by the first write.
+        vector_size: Dimension; taken from the first vector when left out.
+        path: Folder of the embedded engine; ``./storage/.praval/qdrant`` when nothing is given.
+        api_key: Credential of the server.
+        distance: ``"cosine"``, ``"dot"``, ``"euclid"`` or ``"manhattan"``, of a collection yet to be made.
+        embed: Turns a text into a vector: for records with a ``"text"`` but no ``"vector"``, for ``str``
+            data, and for searching by text.
+        vector_name: Which of several named vectors of somebody else's collection is searched.
+        client: A ready client to use instead; it is never closed here.
+        timeout: Seconds a server may take to answer.
+        prefer_grpc: Talk gRPC to the server.
+        allow_pickle: Whether pickled data may be written and read. Reading pickles runs code.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        collection_name: str = "praval_vectors",
+        vector_size: int | None = None,
+        *,
+        path: str | Path | None = None,
+        api_key: str | None = None,
+        distance: str = "cosine",
+        embed: Any = None,
+        vector_name: str | None = None,
+        client: QdrantClient | None = None,
+        timeout: float = 30.0,
+        prefer_grpc: bool = False,
+        allow_pickle: bool = False,
+    ) -> None:
+        super().__init__("qdrant", allow_pickle=allow_pickle)
+        if client is not None and (url or path):
+            raise ConfigurationError(
+                "client is given together with url or path", hint="It brings its own place"
+            )
+        self.settings = QdrantSettings(
+            url,
+            None if path is None else str(path),
+            api_key,
+            collection_name,
+            vector_size,
+            distance,
+            vector_name,
+            timeout,
+            prefer_grpc,
+        )
+        self._embed = embed
+        self._client = client
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Self:
+        provider = cls()
+        provider.settings = QdrantSettings.from_env(environ)
+        return provider
+
+    # Records
+
+    def encode(self, draft: Draft) -> Content:
+        return encode(
+            draft.data, key=draft.key, format=draft.format, allow_pickle=self.allow_pickle, pack={POINTER}
+        )
+
+    def put(self, items: Sequence[Item], *, overwrite: bool) -> list[StorageResult]:
+        return Batch(self, self._engine, self._rules, overwrite=overwrite).put(items)
+
+    def read(self, keys: Sequence[str], *, bodies: bool = True) -> list[Stored | None]:
+        return self._reader.read(keys, datetime.now(UTC), bodies=bodies)
+
+    def remove(self, keys: Sequence[str]) -> list[bool]:
+        engine = self._engine
+        if not keys or engine.schema() is None:
+            return [False] * len(keys)
+        with engine.session():
+            existing = find_existing(engine, keys, datetime.now(UTC))
+            ours = existing.live.values()
+            ids = [row.id for row in ours] + [*existing.expired.values(), *existing.foreign.values()]
+            if ids:
+                engine.delete(ids)
+        return [existing.holds(key) for key in keys]
+
+    # Queries and searches
+
+    def scan(self, request: Scan) -> Scanned:
+        return self._reader.scan(request)
+
+    def fill(self, rows: Sequence[Stored]) -> list[Stored | None]:
+        missing = [row.key for row in rows if row.body is None]
+        found = dict(zip(missing, self.read(missing), strict=True))
+        return [found[row.key] if row.body is None else row for row in rows]
+
+    @property
+    def metric(self) -> str:
+        schema = self._engine.schema()
+        meant = schema and choose(schema, self._rules)
+        return meant[1].distance if meant else self.settings.distance
+
+    def nearest(self, vector: Any, where: Node, limit: int) -> Neighbours:
+        return self._reader.nearest(vector, where, limit)
+
+    def embed(self, text: str) -> Any:
+        if self._embed is None:
+            raise UnsupportedOperationError(
+                "This provider was given no embedding function",
+                hint="Pass embed=model.encode to QdrantProvider, or search with query_vector=",
+            )
+        return self._embed(text)
+
+    def optimize(self, progress: Progress | None = None, timeout: float | None = None) -> None:
+        """Build the HNSW index over all vectors, which makes searches of large collections faster.
+
+        Takes seconds for ten thousand vectors and minutes for a million; other calls on the collection wait.
+        It can be interrupted: the data stays as it is. A server does this on its own; it is waited for.
+
+        Args:
+            progress: Called with a line of text about once a second; ``print`` will do.
+            timeout: Seconds after which it is given up.
+
+        Raises:
+            StorageTimeoutError: It took longer; no data is lost.
+        """
+        if self._engine.schema() is not None:
+            self._engine.optimize(progress or _silent, timeout)
+
+    def purge_expired(self) -> int:
+        return (
+            0
+            if self._engine.schema() is None
+            else self._engine.delete_where(expired_before(datetime.now(UTC)))
+        )
+
+    # Collections and life cycle
+
+    @property
+    def collection(self) -> str:
+        return self.settings.collection
+
+    def collections(self) -> list[str]:
+        return self._engine.collections()
+
+    def in_collection(self, name: str) -> Self:
+        # Dimension and metric belong to a collection, not to a connection.
+        return self._with(replace(self.settings, collection=name, vector_size=None, distance="cosine"))
+
+    def health(self) -> str:
+        return self._engine.health()
+
+    def close(self) -> None:
+        if (engine := self.__dict__.pop("_engine", None)) is not None:
+            engine.close()
+        self.__dict__.pop("_reader", None)
+
+    def secrets(self) -> Iterable[str]:
+        return filter(None, (self.settings.api_key,))
+
+    def __repr__(self) -> str:
+        place = (
+            "client" if self._client is not None else self.settings.url or self.settings.path or DEFAULT_PATH
+        )
+        return f"<QdrantProvider {self.settings.collection!r} at {place}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._client is not None:
+            raise ConfigurationError(
+                "A provider made with client= cannot be pickled", hint="Make it with url="
+            )
+        return {name: value for name, value in self.__dict__.items() if name not in {"_engine", "_reader"}}
+
+    def _with(self, settings: QdrantSettings) -> Self:
+        other = type(self)(embed=self._embed, client=self._client, allow_pickle=self.allow_pickle)
+        other.settings = settings
+        return other
+
+    @property
+    def _rules(self) -> Rules:
+        given = self.settings
+        return Rules(given.vector_size, given.distance, given.vector_name, self._embed)
+
+    @cached_property
+    def _reader(self) -> Reader:
+        return Reader(self._engine, self._rules, self.load)
+
+    @cached_property
+    def _engine(self) -> Engine:
+        # By name: the driver that is not needed is never imported (the client alone takes a second).
+        name = "edge" if self.settings.url is None and self._client is None else "server"
+        module = import_module(f"praval_storage.providers._qdrant_{name}")
+        engine: Engine = module.open_engine(self.settings, self._client)
+        return engine
+
+
+def _silent(_: str) -> None:
+    """No progress wanted."""
