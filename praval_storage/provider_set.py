@@ -139,7 +139,6 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
         raise UnsupportedOperationError(
             f"Provider {name!r} cannot {operation}",
             provider=name,
-            operation=operation,
             hint=f"Of those registered, these can: {', '.join(able) or 'none'}",
         )
 

@@ -200,11 +200,13 @@ def _batches(
     providers: ProviderSet, provider: CanQuery, target: Target, request: Scan, batch_size: int
 ) -> Iterator[QueryResult]:
     name = target.storage_type
-    rows = providers.call(name, "iter_query", None, lambda: stream(provider, request, datetime.now(UTC)))
+    now = datetime.now(UTC)
+    rows, tally = providers.call(name, "iter_query", None, lambda: stream(provider, request, now))
     while batch := providers.call(
         name, "iter_query", None, lambda: list(islice(rows, batch_size)), again=False
     ):
-        plan = Plan(request.where.to_filters(), {}, len(batch), len(batch))
+        unreadable, tally.unreadable = tuple(tally.unreadable), []
+        plan = Plan({}, request.where.to_filters(), tally.rows, len(batch), unreadable=unreadable)
         yield QueryResult(
             batch,
             _Later(providers, target),

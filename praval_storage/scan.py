@@ -14,6 +14,7 @@ from itertools import islice
 from time import perf_counter
 from typing import Any, NamedTuple, Protocol
 
+from praval_storage.errors import SerializationError
 from praval_storage.filters import EVERYTHING, Node, Order, sort_records
 from praval_storage.filters.paths import ROOTS
 from praval_storage.pushdown import restrict
@@ -99,6 +100,8 @@ class Plan:
         order: ``"native"``, ``"sorted"`` here, or ``"any"`` when no order was asked for.
         index: The index that helped, in the backend's words.
         hint: What would make this faster.
+        unreadable: Keys of records whose data had to be looked at and could not be decoded: they are not
+            what their names say, and match nothing.
         seconds: Time from asking to the last row.
     """
 
@@ -109,6 +112,7 @@ class Plan:
     order: str = "any"
     index: str | None = None
     hint: str | None = None
+    unreadable: tuple[str, ...] = ()
     seconds: float = field(default=0.0, compare=False)
 
 
@@ -155,26 +159,27 @@ def select(source: Source, request: Scan, now: datetime) -> Selection:
     """The first ``request.limit`` matches in the wanted order."""
     started = perf_counter()
     scanned = source.scan(request)
-    tally = _Tally()
+    tally = Tally()
     found = _matches(source, scanned, now, tally)
     order = "any" if request.order is None else "native"
     # One more than wanted tells whether the limit cut anything off.
     wanted = None if request.limit is None else request.limit + 1
     if request.order is not None and not scanned.ordered:
-        order, found = "sorted", _sorted(source, found, request.order, wanted)
+        order, found = "sorted", _sorted(source, found, request.order, wanted, tally)
     rows = list(islice(found, wanted))
     truncated = wanted is not None and len(rows) == wanted
     rows = rows[: request.limit]
-    return Selection(rows, truncated, _plan(scanned, tally.rows, len(rows), started, order))
+    return Selection(rows, truncated, _plan(scanned, tally, len(rows), started, order))
 
 
-def stream(source: Source, request: Scan, now: datetime) -> Iterator[Stored]:
+def stream(source: Source, request: Scan, now: datetime) -> tuple[Iterator[Stored], Tally]:
     """Every match, read on while it is taken: flat memory unless an order has to be made here."""
     scanned = source.scan(request)
-    found = _matches(source, scanned, now, _Tally())
+    tally = Tally()
+    found = _matches(source, scanned, now, tally)
     if request.order is not None and not scanned.ordered:
-        return _sorted(source, found, request.order, None)
-    return found
+        found = _sorted(source, found, request.order, None, tally)
+    return found, tally
 
 
 def search(source: SearchSource, vector: Any, where: Node, limit: int, now: datetime) -> SearchSelection:
@@ -193,16 +198,19 @@ def search(source: SearchSource, vector: Any, where: Node, limit: int, now: date
         wanted *= 4
     rows.sort(key=lambda row: (-row.score, row.stored.key))
     found = rows[:limit]
-    plan = _plan(answer, len(answer.rows), len(found), started, "native")
+    plan = _plan(answer, Tally(len(answer.rows)), len(found), started, "native")
     return SearchSelection(found, len(rows) > limit, plan)
 
 
 @dataclass(slots=True)
-class _Tally:
+class Tally:
+    """What was met on the way: rows the backend handed over, and keys of those that could not be decoded."""
+
     rows: int = 0
+    unreadable: list[str] = field(default_factory=list)
 
 
-def _matches(source: Source, scanned: Scanned, now: datetime, tally: _Tally) -> Iterator[Stored]:
+def _matches(source: Source, scanned: Scanned, now: datetime, tally: Tally) -> Iterator[Stored]:
     # What needs no body is decided first, so that only bodies that may match are fetched.
     split = restrict(scanned.residual, ROOTS - {"data"})
     for chunk in _chunks(scanned.rows):
@@ -213,8 +221,17 @@ def _matches(source: Source, scanned: Scanned, now: datetime, tally: _Tally) -> 
         if split.residual == EVERYTHING:
             yield from rows
             continue
-        filled = source.fill(rows)
-        yield from (row for row in filled if row and split.residual.matches(Record(row, source.load)))
+        for row in source.fill(rows):
+            if row is not None and _satisfies(source, row, split.residual, tally):
+                yield row
+
+
+def _satisfies(source: Source, row: Stored, residual: Node, tally: Tally) -> bool:
+    try:
+        return residual.matches(Record(row, source.load))
+    except SerializationError:
+        tally.unreadable.append(row.key)
+        return False
 
 
 def _chunks(rows: Iterable[Stored]) -> Iterator[list[Stored]]:
@@ -225,11 +242,25 @@ def _chunks(rows: Iterable[Stored]) -> Iterator[list[Stored]]:
         size = min(size * 2, LAST_CHUNK)
 
 
-def _sorted(source: Source, rows: Iterable[Stored], order: Order, limit: int | None) -> Iterator[Stored]:
-    if order.path.root == "data":
-        rows = (row for row in source.fill(list(rows)) if row is not None)
+def _sorted(
+    source: Source, rows: Iterable[Stored], order: Order, limit: int | None, tally: Tally
+) -> Iterator[Stored]:
     records = (Record(row, source.load) for row in rows)
+    if order.path.root == "data":
+        filled = source.fill([record.stored for record in records])
+        records = (_readable(source, row, tally) for row in filled if row is not None)
     return (record.stored for record in sort_records(records, order, limit))
+
+
+def _readable(source: Source, row: Stored, tally: Tally) -> Record:
+    """A record to sort by; one whose data cannot be decoded sorts as one that has none."""
+    record = Record(row, source.load)
+    try:
+        record.data  # noqa: B018 - decodes it
+    except SerializationError:
+        tally.unreadable.append(row.key)
+        return Record(row, lambda _: None)
+    return record
 
 
 def _live(source: SearchSource, row: Stored, residual: Node, now: datetime) -> bool:
@@ -241,14 +272,15 @@ def _settled(rows: list[Neighbour], limit: int, last_score: float) -> bool:
     return len(rows) > limit and rows[limit - 1].score > last_score
 
 
-def _plan(answer: Scanned | Neighbours, scanned: int, returned: int, started: float, order: str) -> Plan:
+def _plan(answer: Scanned | Neighbours, tally: Tally, returned: int, started: float, order: str) -> Plan:
     return Plan(
         pushed=answer.pushed.to_filters(),
         residual=answer.residual.to_filters(),
-        scanned=scanned,
+        scanned=tally.rows,
         returned=returned,
         order=order,
         index=answer.index,
         hint=answer.hint,
+        unreadable=tuple(tally.unreadable),
         seconds=perf_counter() - started,
     )

@@ -250,7 +250,7 @@ class RowSequence(Sequence[T]):
 
     def _title(self) -> str:
         where = self.storage_type if self.collection is None else f"{self.storage_type}/{self.collection}"
-        return f"{type(self).__name__}: {self._extent()} from {printable(where)}{self._cut()}"
+        return f"{type(self).__name__}: {self._extent()} from {printable(where)}{self._cut()}{self._unread()}"
 
     def _extent(self) -> str:
         first = "first " if self.truncated and len(self) == self.limit else ""
@@ -262,6 +262,12 @@ class RowSequence(Sequence[T]):
         if len(self) == self.limit:
             return f" (limit={self.limit} cut the rest off; {self._remedy})"
         return f" (of a result that limit={self.limit} cut off)"
+
+    def _unread(self) -> str:
+        keys = self.plan.unreadable
+        return (
+            f"; {counted(len(keys), 'record')} could not be read: {listed(map(repr, keys))}" if keys else ""
+        )
 
 
 def _lacks_body(row: Stored) -> bool:

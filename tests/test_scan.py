@@ -1,0 +1,44 @@
+"""Reading on over data that is not what its name says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from praval_storage import DataManager, SerializationError
+from praval_storage.providers import FileSystemProvider
+
+
+@pytest.fixture
+def dm(tmp_path: Path) -> DataManager:
+    (tmp_path / "broken.json").write_text('{"a": 1')
+    (tmp_path / "good.json").write_text('{"a": 7}')
+    return DataManager({"files": FileSystemProvider(tmp_path)})
+
+
+def test_what_cannot_be_decoded_stops_no_query_and_is_named(dm: DataManager) -> None:
+    for filters in ({"a": 7}, {"a": {"$ne": 1}}):
+        found = dm.query("files", filters)
+        assert found == [{"a": 7}]
+        assert found.plan.unreadable == ("broken.json",)
+        [batch] = dm.iter_query("files", filters)
+        assert batch == found
+        assert batch.plan.unreadable == found.plan.unreadable
+        assert repr(found).startswith(
+            "QueryResult: 1 record from files; 1 record could not be read: 'broken.json'\n"
+        )
+
+
+def test_what_cannot_be_decoded_sorts_as_what_has_no_data(dm: DataManager) -> None:
+    assert dm.query("files", order_by="a").keys == ["broken.json", "good.json"]
+    assert dm.query("files", order_by="-a").keys == ["good.json", "broken.json"]
+    assert dm.query("files", order_by="a").plan.unreadable == ("broken.json",)
+
+
+def test_what_needs_no_data_decodes_nothing(dm: DataManager) -> None:
+    found = dm.query("files", {"size": {"$lt": 100}}, order_by="key")
+    assert found.keys == ["broken.json", "good.json"]
+    assert found.plan.unreadable == ()
+    with pytest.raises(SerializationError, match=r"not JSON.*'broken\.json'"):
+        found[0]
