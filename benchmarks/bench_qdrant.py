@@ -5,7 +5,7 @@
 
 Rows: the bare engine (floor), qdrant-client without a server (peer), this package (us), and how many times
 faster than the peer we are. Floor, peer and us take turns, so that a busy machine is busy for all three.
-Exits with 1 when a target is missed.
+Exits with 1 when a full run misses a target; an index cannot win much on fewer vectors.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from qdrant_client import QdrantClient, models
 from praval_storage import DataManager
 from praval_storage.providers import QdrantProvider
 
+FULL = 100_000
 DIMENSIONS = 384
 BATCH = 1_000
 LIMIT = 10
@@ -245,7 +246,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--count", type=int, default=100_000, help="vectors")
+    parser.add_argument("--count", type=int, default=FULL, help="vectors")
     parser.add_argument(
         "--peer", type=int, default=10_000, help="of which the peer's folder gets only so many"
     )
@@ -257,7 +258,7 @@ def main() -> int:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     print("all targets hold" if not missed else f"missed: {', '.join(missed)}")
-    return bool(missed)
+    return bool(missed) and options.count >= FULL
 
 
 if __name__ == "__main__":

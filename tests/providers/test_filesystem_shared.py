@@ -23,7 +23,7 @@ from praval_storage.filters import parse
 from praval_storage.providers import _file_staging, _sqlite_database
 from praval_storage.providers.filesystem import FileSystemProvider
 from praval_storage.records import Draft
-from praval_storage.scan import Scan, select, stream
+from praval_storage.scan import Scan, select
 from praval_storage.serialization import decode_metadata
 
 NOW = datetime(2025, 1, 15, 12, tzinfo=UTC)
@@ -181,7 +181,7 @@ class TestThreads:
         self, provider: FileSystemProvider, other: FileSystemProvider
     ) -> None:
         provider.write([Draft(f"{n:04d}", n, {"n": n}, NOW) for n in range(300)])
-        rows = stream(provider, Scan(parse({"metadata.n": {"$exists": True}})), datetime.now(UTC))
+        rows = provider.scan(Scan(parse({"metadata.n": {"$exists": True}}))).rows
         seen = []
         for row in rows:
             seen.append(row.key)

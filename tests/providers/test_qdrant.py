@@ -33,10 +33,11 @@ from praval_storage.errors import (
     UnsupportedOperationError,
 )
 from praval_storage.filters import parse
-from praval_storage.providers import _qdrant_optimize, _qdrant_reading
-from praval_storage.providers._qdrant_engine import Point
-from praval_storage.providers._qdrant_payload import foreign_id, id_of
 from praval_storage.providers.qdrant import QdrantProvider, QdrantSettings
+from praval_storage.providers.qdrant import optimize as qdrant_optimize
+from praval_storage.providers.qdrant import reading as qdrant_reading
+from praval_storage.providers.qdrant.engine import Point
+from praval_storage.providers.qdrant.payload import foreign_id, id_of
 from praval_storage.records import Draft, Record
 from praval_storage.scan import Scan, SearchSelection, search, select
 from praval_storage.testing import strategies
@@ -313,7 +314,7 @@ def test_insert_only_tells_who_lost() -> None:
     provider = QdrantProvider(client=client)
     provider.write([draft("a", 1)])
     engine = provider._engine
-    [row] = engine.retrieve([id_of("a")], _qdrant_reading.layout.WHOLE)
+    [row] = engine.retrieve([id_of("a")], qdrant_reading.layout.WHOLE)
     point = engine.make(Point(id_of("a"), [], "", row.payload))
     fresh = engine.make(Point(id_of("b"), [], "", {**row.payload, "key": "b"}))
     assert engine.insert([point, fresh], [id_of("a"), id_of("b")]) == {id_of("a")}
@@ -531,7 +532,7 @@ def test_filters_mean_what_matches_says(shared: QdrantProvider, table: Any, filt
 def test_filters_mean_the_same_with_indexes(indexed: QdrantProvider, table: Any, filters: Any) -> None:
     """Every field that a filter looks at gets its index at once."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_qdrant_reading, "INDEX_FROM", 0)
+        patch.setattr(qdrant_reading, "INDEX_FROM", 0)
         indexed.remove(keys(indexed))
         _agree(indexed, table, filters)
 
@@ -582,7 +583,7 @@ def test_an_index_changes_no_answer(embedded: QdrantProvider, monkeypatch: pytes
     for kind in ("keyword", "float", "bool"):
         embedded._engine.create_index("data.x", kind)
         assert [keys(embedded, one) for one in filters] == before
-    monkeypatch.setattr(_qdrant_reading, "INDEX_FROM", 0)
+    monkeypatch.setattr(qdrant_reading, "INDEX_FROM", 0)
     plan = select(embedded, Scan(parse({"x": "a"})), datetime.now(UTC)).plan
     assert plan.index == "payload index on data.x"
     schema = embedded._engine.schema()
@@ -720,7 +721,7 @@ def test_optimize_builds_the_index(embedded: QdrantProvider) -> None:
 
 def test_optimize_can_be_stopped(embedded: QdrantProvider, monkeypatch: pytest.MonkeyPatch) -> None:
     vectors = _many(embedded, 4_000)
-    monkeypatch.setattr(_qdrant_optimize, "_STEP", 0.05)
+    monkeypatch.setattr(qdrant_optimize, "_STEP", 0.05)
     with pytest.raises(StorageTimeoutError, match="no data is lost"):
         embedded.optimize(timeout=0.3)
 
@@ -782,7 +783,7 @@ def test_a_server_that_refuses() -> None:
     from httpx import Headers
     from qdrant_client.http.exceptions import UnexpectedResponse
 
-    from praval_storage.providers import _qdrant_server_errors
+    from praval_storage.providers.qdrant import server_errors
 
     for status, kind in {
         401: StoragePermissionError,
@@ -790,4 +791,4 @@ def test_a_server_that_refuses() -> None:
         504: StorageTimeoutError,
     }.items():
         error = UnexpectedResponse(status, "no", b"key", Headers())
-        assert isinstance(_qdrant_server_errors.refused(error, "http://h"), kind)
+        assert isinstance(server_errors.refused(error, "http://h"), kind)

@@ -19,7 +19,7 @@ from time import monotonic
 from typing import Any
 
 from praval_storage.errors import StorageError, StorageTimeoutError
-from praval_storage.providers._qdrant_engine import Progress
+from praval_storage.providers.qdrant.engine import Progress
 
 _STEP = 1.0
 _PR_SET_PDEATHSIG = 1
@@ -73,4 +73,4 @@ def _die_with_parent() -> None:
 if __name__ == "__main__":
     _die_with_parent()
     # By name: only the child needs the engine for this.
-    import_module("praval_storage.providers._qdrant_shard").optimize_shard(Path(sys.argv[1]))
+    import_module("praval_storage.providers.qdrant.shard").optimize_shard(Path(sys.argv[1]))

@@ -25,8 +25,8 @@ import orjson
 
 from praval_storage.base import Item
 from praval_storage.errors import SerializationError
-from praval_storage.providers._qdrant_engine import DEFAULT_VECTOR, PointId, Row, Selector
-from praval_storage.providers._qdrant_vectors import FIELD, POINTER
+from praval_storage.providers.qdrant.engine import DEFAULT_VECTOR, PointId, Row, Selector
+from praval_storage.providers.qdrant.vectors import FIELD, POINTER
 from praval_storage.records import NO_METADATA, Stored
 from praval_storage.serialization import TYPES_KEY
 

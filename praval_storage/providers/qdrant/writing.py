@@ -9,10 +9,10 @@ from typing import Any, NamedTuple, TypeVar
 
 from praval_storage.base import BaseStorageProvider, Item, StorageResult, boundary
 from praval_storage.errors import KeyExistsError, StorageError
-from praval_storage.providers import _qdrant_payload as layout
-from praval_storage.providers._qdrant_engine import DEFAULT_VECTOR, Engine, Point, PointId, Row, Rules, Space
-from praval_storage.providers._qdrant_filters import GATES, expired_before
-from praval_storage.providers._qdrant_vectors import check_size, choose, vector_of
+from praval_storage.providers.qdrant import payload as layout
+from praval_storage.providers.qdrant.engine import DEFAULT_VECTOR, Engine, Point, PointId, Row, Rules, Space
+from praval_storage.providers.qdrant.filters import GATES, expired_before
+from praval_storage.providers.qdrant.vectors import check_size, choose, vector_of
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
-from praval_storage.providers._qdrant_engine import (
+from praval_storage.providers.qdrant.engine import (
     DEFAULT_VECTOR,
     Condition,
     Figures,
@@ -27,6 +27,7 @@ def make_filter(condition: Condition) -> models.Filter:
 
 
 def describe(client: QdrantClient, name: str) -> models.CollectionInfo | None:
+    """What the server says of a collection; ``None`` when there is none."""
     try:
         return client.get_collection(name)
     except UnexpectedResponse as error:
@@ -40,35 +41,42 @@ def describe(client: QdrantClient, name: str) -> models.CollectionInfo | None:
 
 
 def figures_of(info: models.CollectionInfo) -> Figures:
+    """Points and indexed vectors of a collection."""
     return Figures(info.points_count or 0, info.indexed_vectors_count or 0)
 
 
 def index_params(kind: str, *, prefix: bool) -> Any:
+    """A payload index in the client's words."""
     if kind == "keyword" and prefix:
         return models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, prefix=True)
     return models.PayloadSchemaType(kind)
 
 
 def vector_params(space: Space) -> models.VectorParams:
+    """A dense vector in the client's words."""
     return models.VectorParams(size=space.size, distance=distance_of(space))
 
 
 def distance_of(space: Space) -> models.Distance:
+    """A metric in the client's words."""
     return models.Distance(space.distance.capitalize())
 
 
 def spaces_of(vectors: Any) -> dict[str, Space]:
+    """The dense vectors of a collection by name."""
     named = vectors if isinstance(vectors, dict) else {DEFAULT_VECTOR: vectors} if vectors else {}
     return {name: Space(found.size, found.distance.value.lower()) for name, found in named.items()}
 
 
 def payload_selector(selector: Selector) -> Any:
+    """Which part of the payload comes along, in the client's words."""
     if selector.only:
         return models.PayloadSelectorInclude(include=list(selector.only))
     return models.PayloadSelectorExclude(exclude=list(selector.without)) if selector.without else True
 
 
 def row_of(record: Any) -> Row:
+    """A record of the client as ours."""
     return Row(id_of(record.id), record.payload or {}, _vector(record.vector))
 
 
@@ -80,8 +88,10 @@ def _vector(vector: Any) -> Any:
 
 
 def wire_id(number: PointId) -> int | str:
+    """A point id as the REST interface takes it."""
     return number if isinstance(number, int) else str(number)
 
 
 def id_of(number: int | str | UUID) -> PointId:
+    """A point id as the REST interface gives it."""
     return UUID(number) if isinstance(number, str) else number

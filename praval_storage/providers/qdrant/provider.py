@@ -21,12 +21,12 @@ from praval_storage.base import (
 )
 from praval_storage.errors import ConfigurationError, UnsupportedOperationError
 from praval_storage.filters import Node
-from praval_storage.providers._qdrant_engine import Engine, Progress, Rules
-from praval_storage.providers._qdrant_filters import expired_before
-from praval_storage.providers._qdrant_reading import Reader
-from praval_storage.providers._qdrant_settings import DEFAULT_PATH, QdrantSettings
-from praval_storage.providers._qdrant_vectors import POINTER, choose
-from praval_storage.providers._qdrant_writing import Batch, find_existing
+from praval_storage.providers.qdrant.engine import Engine, Progress, Rules
+from praval_storage.providers.qdrant.filters import expired_before
+from praval_storage.providers.qdrant.reading import Reader
+from praval_storage.providers.qdrant.settings import DEFAULT_PATH, QdrantSettings
+from praval_storage.providers.qdrant.vectors import POINTER, choose
+from praval_storage.providers.qdrant.writing import Batch, find_existing
 from praval_storage.records import Draft, Stored
 from praval_storage.scan import Neighbours, Scan, Scanned
 from praval_storage.serialization import Content, encode
@@ -230,7 +230,7 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, CanPurge, HasCollectio
     def _engine(self) -> Engine:
         # By name: the driver that is not needed is never imported (the client alone takes a second).
         name = "edge" if self.settings.url is None and self._client is None else "server"
-        module = import_module(f"praval_storage.providers._qdrant_{name}")
+        module = import_module(f"praval_storage.providers.qdrant.{name}")
         engine: Engine = module.open_engine(self.settings, self._client)
         return engine
 

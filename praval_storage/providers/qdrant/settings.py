@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from praval_storage.errors import ConfigurationError
-from praval_storage.providers._qdrant_engine import DISTANCES
+from praval_storage.providers.qdrant.engine import DISTANCES
 
 DEFAULT_PATH = "./storage/.praval/qdrant"
 

@@ -10,8 +10,8 @@ from typing import Any
 import qdrant_edge as edge
 
 from praval_storage.errors import StorageError
-from praval_storage.providers._qdrant_engine import Space
-from praval_storage.providers._qdrant_folder import BUILDING
+from praval_storage.providers.qdrant.engine import Space
+from praval_storage.providers.qdrant.folder import BUILDING
 
 CONFIG = "edge_config.json"
 _NO_VECTOR = "none"
@@ -54,6 +54,7 @@ def optimize_shard(path: Path) -> None:
 
 
 def spaces_of(path: Path) -> dict[str, Space]:
+    """The vectors of a shard by name, from its configuration."""
     vectors = _config(path).get("vectors") or {}
     return {name: Space(int(found["size"]), found["distance"].lower()) for name, found in vectors.items()}
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from praval_storage.errors import ConfigurationError, SerializationError
-from praval_storage.providers._qdrant_engine import DEFAULT_VECTOR, DISTANCES, Rules, Schema, Space
+from praval_storage.providers.qdrant.engine import DEFAULT_VECTOR, DISTANCES, Rules, Schema, Space
 
 FIELD = "vector"
 POINTER = f"/{FIELD}"

@@ -20,9 +20,9 @@ from typing import Any
 
 from praval_storage.filters import Compare
 from praval_storage.filters.values import Kind, classify
-from praval_storage.providers._qdrant_engine import Condition
-from praval_storage.providers._qdrant_payload import foreign_id, time_text
-from praval_storage.providers._qdrant_vectors import FIELD
+from praval_storage.providers.qdrant.engine import Condition
+from praval_storage.providers.qdrant.payload import foreign_id, time_text
+from praval_storage.providers.qdrant.vectors import FIELD
 from praval_storage.pushdown import Native
 
 _MAX_PARTS = 3
@@ -54,6 +54,7 @@ class Test:
 
 
 def on_text(node: Compare) -> Test | None:
+    """A comparison with the key or the format."""
     names = (node.path.root,)
     match node.op, node.operand:
         case ("eq", str()) | ("prefix", _):
@@ -67,6 +68,7 @@ def on_text(node: Compare) -> Test | None:
 
 
 def on_id(operand: Any) -> Test:
+    """The point of another writer that has this key: its id is its key."""
     found = foreign_id(operand) if isinstance(operand, str) else None
     # Text for UUIDs: it is what the REST interface takes.
     ids = [] if found is None else [found if isinstance(found, int) else str(found)]
@@ -74,11 +76,13 @@ def on_id(operand: Any) -> Test:
 
 
 def on_size(node: Compare) -> Test | None:
+    """A comparison with the size; numbers come back from the engine a little off."""
     test = _numbers(("size",), node.op, node.operand)
     return None if test is None else test.inexactly()
 
 
 def on_time(node: Compare) -> Test | None:
+    """A comparison with ``created_at`` or ``updated_at``."""
     operands = node.operand if node.op == "in" else (node.operand,)
     if node.op not in _RANGES or not all(isinstance(item, datetime) for item in operands) or not operands:
         return None
@@ -103,6 +107,7 @@ _RANGES: Mapping[str, tuple[str, ...]] = {
 
 
 def on_tree(node: Compare, names: tuple[str, ...]) -> Test | None:
+    """A comparison with a field below ``data`` or ``metadata``."""
     match node.op:
         case "eq":
             return _equal(names, node.operand)
@@ -231,12 +236,15 @@ def _quoted(part: str) -> str:
 
 
 def matching(name: str, how: str, operand: Any) -> Condition:
+    """A condition on one field of the payload."""
     return {"key": name, "match": {how: operand}}
 
 
 def all_of(conditions: Sequence[Condition]) -> Condition:
+    """Every one of the conditions."""
     return conditions[0] if len(conditions) == 1 else {"must": list(conditions)}
 
 
 def any_of(conditions: Sequence[Condition]) -> Condition:
+    """At least one of the conditions."""
     return conditions[0] if len(conditions) == 1 else {"should": list(conditions)}

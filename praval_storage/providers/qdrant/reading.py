@@ -11,10 +11,10 @@ from typing import Any
 
 from praval_storage.errors import SerializationError, StoragePermissionError
 from praval_storage.filters import EVERYTHING, Node, paths
-from praval_storage.providers import _qdrant_payload as layout
-from praval_storage.providers._qdrant_engine import Engine, Figures, Nearest, PointId, Row, Rules, Schema
-from praval_storage.providers._qdrant_filters import GATES, Compiled, compile_filter
-from praval_storage.providers._qdrant_vectors import check_size, checked, choose
+from praval_storage.providers.qdrant import payload as layout
+from praval_storage.providers.qdrant.engine import Engine, Figures, Nearest, PointId, Row, Rules, Schema
+from praval_storage.providers.qdrant.filters import GATES, Compiled, compile_filter
+from praval_storage.providers.qdrant.vectors import check_size, checked, choose
 from praval_storage.records import Record, Stored
 from praval_storage.scan import Neighbour, Neighbours, Scan, Scanned
 

@@ -19,7 +19,7 @@ from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
 from praval_storage.errors import StorageTimeoutError
-from praval_storage.providers._qdrant_engine import (
+from praval_storage.providers.qdrant.engine import (
     DEFAULT_VECTOR,
     SEARCH_EF,
     Condition,
@@ -33,10 +33,10 @@ from praval_storage.providers._qdrant_engine import (
     Selector,
     Space,
 )
-from praval_storage.providers._qdrant_payload import NONCE
-from praval_storage.providers._qdrant_server_errors import translated
-from praval_storage.providers._qdrant_settings import QdrantSettings
-from praval_storage.providers._qdrant_wire import (
+from praval_storage.providers.qdrant.payload import NONCE
+from praval_storage.providers.qdrant.server_errors import translated
+from praval_storage.providers.qdrant.settings import QdrantSettings
+from praval_storage.providers.qdrant.wire import (
     describe,
     distance_of,
     figures_of,

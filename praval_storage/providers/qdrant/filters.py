@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from praval_storage.filters import EVERYTHING, Compare, Node, Path, matches_foreign, paths
-from praval_storage.providers._qdrant_conditions import (
+from praval_storage.providers.qdrant.conditions import (
     NEVER,
     Test,
     all_of,
@@ -20,8 +20,8 @@ from praval_storage.providers._qdrant_conditions import (
     on_time,
     on_tree,
 )
-from praval_storage.providers._qdrant_engine import Condition, Schema
-from praval_storage.providers._qdrant_payload import LAYOUT, LAYOUT_1, LOOSE, time_text
+from praval_storage.providers.qdrant.engine import Condition, Schema
+from praval_storage.providers.qdrant.payload import LAYOUT, LAYOUT_1, LOOSE, time_text
 from praval_storage.pushdown import Compiler, Native
 
 OURS: Condition = {"key": LAYOUT, "match": {"value": LAYOUT_1}}

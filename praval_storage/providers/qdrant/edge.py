@@ -22,7 +22,7 @@ import numpy as np
 import qdrant_edge as edge
 
 from praval_storage.errors import StorageError
-from praval_storage.providers._qdrant_engine import (
+from praval_storage.providers.qdrant.engine import (
     DEFAULT_VECTOR,
     SEARCH_EF,
     Condition,
@@ -36,12 +36,12 @@ from praval_storage.providers._qdrant_engine import (
     Selector,
     Space,
 )
-from praval_storage.providers._qdrant_filters import FOREIGN
-from praval_storage.providers._qdrant_folder import Folder, Lease
-from praval_storage.providers._qdrant_optimize import run_optimizer
-from praval_storage.providers._qdrant_payload import LAYOUT
-from praval_storage.providers._qdrant_settings import DEFAULT_PATH, QdrantSettings
-from praval_storage.providers._qdrant_shard import CONFIG, DISTANCES, create_shard, spaces_of
+from praval_storage.providers.qdrant.filters import FOREIGN
+from praval_storage.providers.qdrant.folder import Folder, Lease
+from praval_storage.providers.qdrant.optimize import run_optimizer
+from praval_storage.providers.qdrant.payload import LAYOUT
+from praval_storage.providers.qdrant.settings import DEFAULT_PATH, QdrantSettings
+from praval_storage.providers.qdrant.shard import CONFIG, DISTANCES, create_shard, spaces_of
 
 _FLUSH_AFTER = 20_000
 

@@ -32,6 +32,7 @@ def translated(place: str, timeout: float) -> Iterator[None]:
 
 
 def refused(error: UnexpectedResponse, place: str) -> StorageError:
+    """The error of ours that a refusal of the server stands for."""
     text = f"Qdrant at {place} answered {error.status_code}: {error.content.decode(errors='replace')[:500]}"
     if error.status_code in {401, 403}:
         return StoragePermissionError(text, hint="Check api_key or QDRANT_API_KEY")
