@@ -1,0 +1,11 @@
+"""Qdrant: the embedded engine or a server, one payload layout, one filter compiler.
+
+``provider`` is the class; ``payload``, ``vectors``, ``conditions``, ``filters``, ``reading`` and ``writing``
+are shared by both engines, which meet the protocol in ``engine``: ``edge`` in-process, ``server`` through
+qdrant-client.
+"""
+
+from praval_storage.providers.qdrant.provider import QdrantProvider
+from praval_storage.providers.qdrant.settings import QdrantSettings
+
+__all__ = ["QdrantProvider", "QdrantSettings"]
