@@ -9,7 +9,7 @@ from io import BytesIO
 from threading import Lock
 from typing import Any, BinaryIO, Self, TypeVar
 
-from praval_storage import reading, writing
+from praval_storage import batches, reading, writing
 from praval_storage.base import BaseStorageProvider, CanPurge, CanStream, RecordProvider
 from praval_storage.errors import KeyNotFoundError
 from praval_storage.provider_set import Health, ProviderSet, Statistics
@@ -121,10 +121,10 @@ class DataManager:
         Returns:
             One outcome for each value, in order: its reference, or the error.
         """
-        items = writing.incoming(data, keys, metadata)
+        items = batches.incoming(data, keys, metadata)
         target = Target(storage_type, collection)
         return BatchResult(
-            writing.store_many(self._providers, target, items, ttl, overwrite=overwrite, format=format)
+            batches.store_many(self._providers, target, items, ttl, overwrite=overwrite, format=format)
         )
 
     def retrieve(
@@ -201,7 +201,7 @@ class DataManager:
 
     def delete_many(self, references: Iterable[Reference]) -> BatchResult:
         """Remove many records, over any providers: one outcome each, in order; was it there?"""
-        return self._for_each("delete_many", references, writing.removed)
+        return self._for_each("delete_many", references, batches.removed)
 
     def query(
         self,
@@ -358,7 +358,7 @@ class DataManager:
         references: Iterable[Reference],
         work: Callable[[BaseStorageProvider, Keys], Outcomes],
     ) -> BatchResult:
-        return BatchResult(writing.for_each(self._providers, operation, list(references), work))
+        return BatchResult(batches.for_each(self._providers, operation, list(references), work))
 
 
 _default: DataManager | None = None

@@ -1,31 +1,22 @@
-"""The write side of the manager: drafts, single writes, batches and copies."""
+"""The write side of the manager: drafts, single writes, copies."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from itertools import islice, repeat
 from numbers import Real
 from typing import Any, NamedTuple
 
-from praval_storage.base import BaseStorageProvider, RecordProvider, StorageResult, boundary, raise_failure
+from praval_storage.base import BaseStorageProvider, StorageResult, raise_failure
 from praval_storage.errors import (
     ConfigurationError,
-    InvalidKeyError,
     KeyNotFoundError,
-    StorageConnectionError,
-    StorageError,
 )
 from praval_storage.keys import new_key, validate_key
 from praval_storage.provider_set import ProviderSet
 from praval_storage.records import MISSING, Draft, Stored
 from praval_storage.reference import DataReference
-from praval_storage.results import Outcome
 from praval_storage.serialization import decode_metadata
-
-CHUNK = 1_000
-"""Records per backend call of a batch: memory stays flat however long the input is."""
 
 Metadata = Mapping[str, Any]
 Lifetime = float | timedelta | None
@@ -76,7 +67,7 @@ def store_one(
         return result
 
     result = providers.call(target.storage_type, operation, draft.key, work, again=overwrite)
-    return _reference(target, draft, result)
+    return reference_to(target, draft, result)
 
 
 def copy_one(
@@ -139,69 +130,6 @@ def present(provider: BaseStorageProvider, key: str) -> Stored:
     return stored
 
 
-def incoming(
-    data: Iterable[Any] | Mapping[str, Any],
-    keys: Iterable[str | None] | None,
-    metadata: Metadata | Iterable[Metadata | None] | None,
-) -> Iterator[Incoming]:
-    """The items of a batch; lengths that differ raise ``ConfigurationError`` when the shorter one ends."""
-    if isinstance(data, str | bytes) or not isinstance(data, Iterable):
-        raise ConfigurationError(f"store_many needs an iterable of values, not {type(data).__name__}")
-    if isinstance(data, Mapping):
-        if keys is not None:
-            raise ConfigurationError("A mapping brings its own keys", hint="Leave out keys=")
-        keys, data = data.keys(), data.values()
-    each: Iterable[Any] = repeat(metadata) if metadata is None or isinstance(metadata, Mapping) else metadata
-    columns = (repeat(None) if keys is None else keys, data, each)
-    return map(Incoming._make, _aligned(columns, endless=(keys is None, False, each is not metadata)))
-
-
-def store_many(
-    providers: ProviderSet,
-    target: Target,
-    items: Iterator[Incoming],
-    ttl: Lifetime,
-    *,
-    overwrite: bool,
-    format: str | None,
-) -> Iterator[Outcome]:
-    """Write a batch, one outcome each, in order."""
-    provider = providers.find(*target)
-    lost: StorageError | None = None
-    while chunk := list(islice(items, CHUNK)):
-        drafts = [_attempt(item, ttl, format) for item in chunk]
-        good = [draft.value for draft in drafts if draft.error is None]
-        # A server that has gone is not asked again for every chunk that is left.
-        written = _all_failed(good, lost) if lost else _write(providers, target, provider, good, overwrite)
-        if written and isinstance(written[-1].error, StorageConnectionError):
-            lost = written[-1].error
-        outcomes = iter(written)
-        for draft in drafts:
-            yield draft if draft.error is not None else next(outcomes)
-
-
-def for_each(
-    providers: ProviderSet,
-    operation: str,
-    references: Sequence[Reference],
-    work: Callable[[BaseStorageProvider, list[str]], list[Outcome]],
-) -> list[Outcome]:
-    """Do one batch call per provider and collection; the outcomes in the order of the references."""
-    outcomes: dict[int, Outcome] = {}
-    places: dict[Target, list[tuple[int, str]]] = {}
-    for place, reference in enumerate(references):
-        try:
-            name = named(reference)
-        except InvalidKeyError as error:
-            outcomes[place] = Outcome(getattr(reference, "key", None), None, error)
-        else:
-            places.setdefault(Target(name.storage_type, name.collection), []).append((place, name.key))
-    for target, wanted in places.items():
-        found = _batch(providers, operation, target, [key for _, key in wanted], work)
-        outcomes.update(zip([place for place, _ in wanted], found, strict=True))
-    return [outcomes[place] for place in range(len(references))]
-
-
 def named(reference: Reference) -> DataReference:
     """The reference, or the one a URI names, its key checked."""
     given: object = DataReference.from_uri(reference) if isinstance(reference, str) else reference
@@ -211,84 +139,8 @@ def named(reference: Reference) -> DataReference:
     return given
 
 
-def _write(
-    providers: ProviderSet,
-    target: Target,
-    provider: BaseStorageProvider,
-    drafts: list[Draft],
-    overwrite: bool,
-) -> list[Outcome]:
-    try:
-        results = providers.call(
-            target.storage_type,
-            "store_many",
-            None,
-            lambda: provider.write(drafts, overwrite=overwrite),
-            again=overwrite,
-        )
-    except StorageError as error:
-        return _all_failed(drafts, error)
-    written = zip(drafts, results, strict=True)
-    return [_outcome(target, provider, draft, result) for draft, result in written]
-
-
-def _all_failed(drafts: list[Draft], error: StorageError) -> list[Outcome]:
-    return [Outcome(draft.key, None, error) for draft in drafts]
-
-
-def _batch(
-    providers: ProviderSet,
-    operation: str,
-    target: Target,
-    keys: list[str],
-    work: Callable[[BaseStorageProvider, list[str]], list[Outcome]],
-) -> list[Outcome]:
-    try:
-        provider = providers.find(*target)
-    except StorageError as error:
-        return [Outcome(key, None, error) for key in keys]
-    # A provider without batches of its own fails for one key at a time.
-    size = CHUNK if isinstance(provider, RecordProvider) else 1
-    outcomes: list[Outcome] = []
-    for start in range(0, len(keys), size):
-        chunk = keys[start : start + size]
-        try:
-            only = chunk[0] if len(chunk) == 1 else None
-            outcomes += providers.call(target.storage_type, operation, only, partial(work, provider, chunk))
-        except StorageError as error:
-            outcomes += [Outcome(key, None, error) for key in chunk]
-    for outcome in outcomes:
-        if outcome.error is not None:
-            outcome.error.provider = target.storage_type
-    return outcomes
-
-
-def removed(provider: BaseStorageProvider, keys: list[str]) -> list[Outcome]:
-    """Remove records: for each whether it was there. A key that comes twice is there only once."""
-    distinct = list(dict.fromkeys(keys))
-    there = dict(zip(distinct, provider.remove(distinct), strict=True))
-    return [Outcome(key, there.pop(key, False), None) for key in keys]
-
-
-def _attempt(item: Incoming, ttl: Lifetime, format: str | None) -> Outcome:
-    try:
-        draft = make_draft(item, ttl, format)
-    except StorageError as error:
-        return Outcome(item.key, None, error)
-    return Outcome(draft.key, draft, None)
-
-
-def _outcome(target: Target, provider: BaseStorageProvider, draft: Draft, result: StorageResult) -> Outcome:
-    try:
-        with boundary(provider, "store_many", draft.key):
-            raise_failure(result)
-    except StorageError as error:
-        error.provider = target.storage_type
-        return Outcome(draft.key, None, error)
-    return Outcome(draft.key, _reference(target, draft, result), None)
-
-
-def _reference(target: Target, draft: Draft, result: StorageResult) -> DataReference:
+def reference_to(target: Target, draft: Draft, result: StorageResult) -> DataReference:
+    """The reference to what was written."""
     return DataReference(
         target.storage_type,
         draft.key,
@@ -299,20 +151,6 @@ def _reference(target: Target, draft: Draft, result: StorageResult) -> DataRefer
         result.version,
         target.collection,
     )
-
-
-def _aligned(columns: Sequence[Iterable[Any]], endless: Sequence[bool]) -> Iterator[tuple[Any, ...]]:
-    """``zip`` in which only the endless columns may be longer than the others."""
-    iterators = [iter(column) for column in columns]
-    end = object()
-    while True:
-        row = tuple(next(iterator, end) for iterator in iterators)
-        ended = [value is end for value, forever in zip(row, endless, strict=True) if not forever]
-        if all(ended):
-            return
-        if any(ended):
-            raise ConfigurationError("store_many was given different numbers of values, keys or metadata")
-        yield row
 
 
 def _expiry(ttl: object, now: datetime) -> datetime | None:
