@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from praval_storage.filters import And, Compare, Node, matches_foreign
+from praval_storage.filters import And, Compare, Node, matches_foreign, paths
 from praval_storage.providers._file_reader import Reader, stored_row
 from praval_storage.providers._file_tree import Signature, Tree
 from praval_storage.providers._index import FIRST_PAGE, LAST_PAGE, Index
@@ -60,13 +60,17 @@ def scan(place: Place, request: Scan, load: Callable[[Stored], Any]) -> Scanned:
         pushdown.residual,
         ordered=by_key,
         index="index.sqlite" if by_index else "directory walk",
-        hint=None if by_index else _WALKED,
+        hint=_hint(request.where, by_index),
     )
 
 
-_WALKED = (
-    "Files that others wrote may match, so every name was looked at; ask for a metadata field to avoid it"
-)
+def _hint(where: Node, by_index: bool) -> str | None:
+    roots = {path.root for path in paths(where)}
+    if "data" in roots:
+        return "Conditions on data read the files; keep what you often ask for in the metadata"
+    if "metadata" in roots and not by_index:
+        return "Files without metadata may match, so every name was looked at"
+    return None
 
 
 class _Query:

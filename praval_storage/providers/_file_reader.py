@@ -37,7 +37,7 @@ class Reader:
         self._index = index
         self._format_of = format_of
 
-    def find(self, key: str, rows: Sequence[Row] | None = None, *, relink: bool = True) -> Found | None:
+    def find(self, key: str, rows: Sequence[Row] | None = None) -> Found | None:
         """The present version of a key, its file open; expired or not.
 
         A row is written before its file gets its name. So a file that no row describes although the rows
@@ -46,7 +46,6 @@ class Reader:
         Args:
             key: Name of the record.
             rows: Its rows if they were read already.
-            relink: Whether a version that was copied or touched may be linked to its row again.
         """
         if rows is None:
             rows = self._index.rows([key]).get(key, ())
@@ -59,7 +58,7 @@ class Reader:
                     return Found(file, row)
             signatures = [file.signature for file, _ in candidates]
             if not candidates or signatures == seen:
-                return self._settled(candidates, rows, relink=relink)
+                return self._settled(candidates, rows)
             _close(candidates)
             seen, rows = signatures, self._index.rows([key]).get(key, ())
 
@@ -131,16 +130,14 @@ class Reader:
             candidates.append((file, next((row for row in natural if row.signature == file.signature), None)))
         return candidates
 
-    def _settled(
-        self, candidates: list[tuple[File, Row | None]], rows: Sequence[Row], *, relink: bool
-    ) -> Found | None:
+    def _settled(self, candidates: list[tuple[File, Row | None]], rows: Sequence[Row]) -> Found | None:
         """What no row describes: a version that was copied or touched, or something foreign."""
         for file, own in candidates:
             for row in reversed(rows):
                 same_place = own is row if own is not None else row.place is None
                 if same_place and row.size == file.signature.size and row.digest == file.digest():
                     _close(candidates, but=file)
-                    return Found(file, self._relinked(row, file.signature) if relink else row)
+                    return Found(file, self._relinked(row, file.signature))
         natural = [file for file, row in candidates if row is None]
         _close(candidates, but=natural[0] if natural else None)
         return Found(natural[0], None) if natural else None

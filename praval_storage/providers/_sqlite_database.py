@@ -129,7 +129,7 @@ def _after_fork() -> None:
         _held.pop().release()
 
 
-dict(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
 
 
 def make(path: str, schema: str) -> None:

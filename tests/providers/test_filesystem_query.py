@@ -14,7 +14,7 @@ from conftest import cases
 from hypothesis import HealthCheck, given, settings
 
 from praval_storage.filters import parse, parse_order, sort_records
-from praval_storage.providers import _index
+from praval_storage.providers import _file_listing, _index
 from praval_storage.providers._file_tree import Tree
 from praval_storage.providers.filesystem import FileSystemProvider
 from praval_storage.records import Draft, Record
@@ -135,7 +135,11 @@ class TestThePlan:
         Path(provider.base_path, "c").write_text("theirs")
         found = ask(provider, {"metadata.kind": {"$ne": "x"}})
         assert ([row.key for row in found.rows], found.plan.index) == (["b", "c"], "directory walk")
-        assert (found.plan.residual, found.plan.hint is not None) == ({}, True)
+        assert (found.plan.residual, found.plan.hint) == (
+            {},
+            _file_listing._hint(parse({"metadata.a": 1}), False),
+        )
+        assert ask(provider, {"key": {"$prefix": "a"}}).plan.hint is None
 
     def test_typed_fields_do_not_spoil_the_others(
         self, provider: FileSystemProvider, monkeypatch: pytest.MonkeyPatch
@@ -156,6 +160,7 @@ class TestThePlan:
         found = ask(provider, {"n": {"$gte": 5}, "metadata.kind": "k1"})
         assert [row.key for row in found.rows] == ["05", "07", "09", "11", "13", "15", "17", "19"]
         assert (found.plan.scanned, found.plan.residual) == (10, {"n": {"$gte": 5}})
+        assert "metadata" in (found.plan.hint or "")
 
 
 class TestOrderAndLimits:
