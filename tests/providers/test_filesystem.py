@@ -23,8 +23,8 @@ from praval_storage.errors import (
     StoragePermissionError,
 )
 from praval_storage.filters import parse, parse_order
-from praval_storage.providers._file_tree import File
 from praval_storage.providers.filesystem import FileSystemProvider, FileSystemSettings
+from praval_storage.providers.filesystem.tree import File
 from praval_storage.records import Draft, Stored
 from praval_storage.scan import Scan, select
 from praval_storage.serialization import decode_metadata

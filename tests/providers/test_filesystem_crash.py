@@ -234,7 +234,7 @@ def test_what_killed_writers_leave_behind_is_collected(
         with child(lambda seed=seed: write_until_killed(tmp_path, seed, False, silent)):  # type: ignore[misc]
             time.sleep(chance.uniform(0.001, 0.03))
     before = numbers(tmp_path)
-    monkeypatch.setattr("praval_storage.providers._file_remover.ABANDONED", -60)
+    monkeypatch.setattr("praval_storage.providers.filesystem.remover.ABANDONED", -60)
     with FileSystemProvider(tmp_path) as provider:
         assert provider.purge_expired() == 0
         rows: list[Any] = [row for page in provider._index.pages(*everything()) for row in page]
@@ -244,6 +244,6 @@ def test_what_killed_writers_leave_behind_is_collected(
 
 
 def everything() -> tuple[Any, Any]:
-    from praval_storage.providers._index_rows import ALWAYS, Span
+    from praval_storage.providers.filesystem.rows import ALWAYS, Span
 
     return ALWAYS, Span()

@@ -14,9 +14,8 @@ from conftest import cases
 from hypothesis import HealthCheck, given, settings
 
 from praval_storage.filters import parse, parse_order, sort_records
-from praval_storage.providers import _file_listing, _index
-from praval_storage.providers._file_tree import Tree
-from praval_storage.providers.filesystem import FileSystemProvider
+from praval_storage.providers.filesystem import FileSystemProvider, index, listing
+from praval_storage.providers.filesystem.tree import Tree
 from praval_storage.records import Draft, Record
 from praval_storage.scan import Scan, Selection, select
 from praval_storage.testing import strategies
@@ -137,7 +136,7 @@ class TestThePlan:
         assert ([row.key for row in found.rows], found.plan.index) == (["b", "c"], "directory walk")
         assert (found.plan.residual, found.plan.hint) == (
             {},
-            _file_listing._hint(parse({"metadata.a": 1}), False),
+            listing._hint(parse({"metadata.a": 1}), False),
         )
         assert ask(provider, {"key": {"$prefix": "a"}}).plan.hint is None
 
@@ -210,9 +209,9 @@ class TestOrderAndLimits:
             for name in names[500:]:
                 Path(provider.base_path, name).touch()
         for size in (1, 7, 64):
-            for module in ("_index", "_file_listing"):
-                monkeypatch.setattr(f"praval_storage.providers.{module}.FIRST_PAGE", size)
-                monkeypatch.setattr(f"praval_storage.providers.{module}.LAST_PAGE", size * 3)
+            for module in ("index", "listing"):
+                monkeypatch.setattr(f"praval_storage.providers.filesystem.{module}.FIRST_PAGE", size)
+                monkeypatch.setattr(f"praval_storage.providers.filesystem.{module}.LAST_PAGE", size * 3)
             assert keys(provider, filters) == sorted(names)
             assert keys(provider, filters, "-key") == sorted(names, reverse=True)
 
@@ -231,9 +230,9 @@ class TestOrderAndLimits:
         assert len(keys(provider, {}, None, 10)) == 10
         assert len(opened) < 10
         asked: list[int] = []
-        page = _index.Index._page
+        page = index.Index._page
         monkeypatch.setattr(
-            _index.Index, "_page", lambda index, *args: asked.append(args[3]) or page(index, *args)
+            index.Index, "_page", lambda index, *args: asked.append(args[3]) or page(index, *args)
         )
         assert len(keys(provider, {"metadata.n": {"$gte": 0}}, None, 10)) == 10
         assert sum(asked) <= 64

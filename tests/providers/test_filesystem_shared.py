@@ -20,8 +20,7 @@ import pytest
 
 from praval_storage.errors import KeyExistsError, StorageError, StoragePermissionError, StorageTimeoutError
 from praval_storage.filters import parse
-from praval_storage.providers import _file_staging, _sqlite_database
-from praval_storage.providers.filesystem import FileSystemProvider
+from praval_storage.providers.filesystem import FileSystemProvider, database, staging
 from praval_storage.records import Draft
 from praval_storage.scan import Scan, select
 from praval_storage.serialization import decode_metadata
@@ -131,7 +130,7 @@ class TestWritersThatMeet:
     def test_versions_never_share_a_signature(
         self, provider: FileSystemProvider, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(_file_staging.time, "time_ns", lambda: 1_700_000_000_000_000_000)
+        monkeypatch.setattr(staging.time, "time_ns", lambda: 1_700_000_000_000_000_000)
         for number in range(5):
             provider.store("a", number, {"number": number})
             assert metadata_of(provider, "a") == {"number": number}
@@ -257,7 +256,7 @@ class TestProcesses:
     def test_a_writer_that_never_ends(
         self, provider: FileSystemProvider, other: FileSystemProvider, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(_sqlite_database, "PATIENCE", 0.05)
+        monkeypatch.setattr(database, "PATIENCE", 0.05)
         provider.store("a", 1, {})
         with other._index.exclusive():
             with pytest.raises(StorageTimeoutError, match="Another process"):

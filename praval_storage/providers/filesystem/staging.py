@@ -1,7 +1,5 @@
 """Files on their way: written beside their final name, made durable, then given it."""
 
-# pathlib has no file descriptors, and costs more than the calls it wraps.
-# ruff: noqa: PTH102, PTH112, PTH120
 from __future__ import annotations
 
 import errno
@@ -15,8 +13,8 @@ from typing import BinaryIO, NamedTuple, Self
 
 from praval_storage.errors import ConfigurationError, StoragePermissionError
 from praval_storage.keys import RESERVED_PREFIX
-from praval_storage.providers._file_tree import CHUNK, DIGEST_BYTES, Signature, Tree, real_path
-from praval_storage.providers._sqlite_database import sync_folder
+from praval_storage.providers.filesystem.database import sync_folder
+from praval_storage.providers.filesystem.tree import CHUNK, DIGEST_BYTES, Signature, Tree, real_path
 
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC

@@ -8,8 +8,6 @@ The index uses SQLite's WAL mode, which needs a local file system: several proce
 share a directory, several machines may not write to it at the same time.
 """
 
-# pathlib costs more than the calls it wraps.
-# ruff: noqa: PTH100, PTH110, PTH112
 from __future__ import annotations
 
 import errno
@@ -40,15 +38,15 @@ from praval_storage.errors import (
     StorageTimeoutError,
 )
 from praval_storage.keys import validate_key
-from praval_storage.providers._file_listing import Place, scan
-from praval_storage.providers._file_reader import Reader, is_expired
-from praval_storage.providers._file_remover import Remover
-from praval_storage.providers._file_staging import missing_root
-from praval_storage.providers._file_tree import Tree
-from praval_storage.providers._file_writer import Writer
-from praval_storage.providers._index import Index
-from praval_storage.providers._index_rows import Row, moment
-from praval_storage.providers._sqlite_database import is_allowed
+from praval_storage.providers.filesystem.database import is_allowed
+from praval_storage.providers.filesystem.index import Index
+from praval_storage.providers.filesystem.listing import Place, scan
+from praval_storage.providers.filesystem.reader import Reader, is_expired
+from praval_storage.providers.filesystem.remover import Remover
+from praval_storage.providers.filesystem.rows import Row, moment
+from praval_storage.providers.filesystem.staging import missing_root
+from praval_storage.providers.filesystem.tree import Tree
+from praval_storage.providers.filesystem.writer import Writer
 from praval_storage.records import Draft, Stored
 from praval_storage.scan import Scan, Scanned
 from praval_storage.serialization import Content, encode, foreign

@@ -24,12 +24,12 @@ import orjson
 
 from praval_storage.base import Item
 from praval_storage.errors import KeyExistsError, StorageError
-from praval_storage.providers._file_reader import Reader, has_ended
-from praval_storage.providers._file_staging import Folder, Folders, NotAFileNameError, Staged
-from praval_storage.providers._file_tree import Tree
-from praval_storage.providers._index import FOLDER, Exclusive, Index
-from praval_storage.providers._index_opaque import opaque_fields
-from praval_storage.providers._index_rows import Row, microseconds
+from praval_storage.providers.filesystem.index import FOLDER, Exclusive, Index
+from praval_storage.providers.filesystem.opaque import opaque_fields
+from praval_storage.providers.filesystem.reader import Reader, has_ended
+from praval_storage.providers.filesystem.rows import Row, microseconds
+from praval_storage.providers.filesystem.staging import Folder, Folders, NotAFileNameError, Staged
+from praval_storage.providers.filesystem.tree import Tree
 from praval_storage.records import Stored
 
 OBJECTS = f"{FOLDER}/objects"

@@ -1,7 +1,7 @@
 """Filters as SQL conditions on the rows of the metadata index.
 
 A condition speaks of fields that SQLite reads as we do: text, booleans, null, integers below 2**63, and
-lists and objects of them. What to do about the others is said in ``_index_opaque``.
+lists and objects of them. What to do about the others is said in ``opaque``.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 import orjson
 
 from praval_storage.filters import Compare, Kind, classify
-from praval_storage.providers._index_opaque import UNSPEAKABLE, quoted
-from praval_storage.providers._index_rows import Sql, microseconds
+from praval_storage.providers.filesystem.opaque import UNSPEAKABLE, quoted
+from praval_storage.providers.filesystem.rows import Sql, microseconds
 from praval_storage.pushdown import Compiler, Native
 
 _UNBINDABLE = re.compile(r"[\x00\ud800-\udfff]")

@@ -5,8 +5,6 @@ Symbolic links may stay inside the directory; one that leads out of it is as goo
 not help (where there is no ``/proc``, the path is checked instead).
 """
 
-# pathlib has no file descriptors, and costs more than the calls it wraps.
-# ruff: noqa: PTH112, PTH113, PTH115, PTH116
 from __future__ import annotations
 
 import errno

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import orjson
 
-from praval_storage.providers._file_tree import File, Signature, Tree
-from praval_storage.providers._index import Index
-from praval_storage.providers._index_rows import Row, moment, now
+from praval_storage.providers.filesystem.index import Index
+from praval_storage.providers.filesystem.rows import Row, moment, now
+from praval_storage.providers.filesystem.tree import File, Signature, Tree
 from praval_storage.records import Stored
 
 CHUNK = 256

@@ -9,12 +9,12 @@ from itertools import islice
 from typing import Any
 
 from praval_storage.filters import And, Compare, Node, matches_foreign, paths
-from praval_storage.providers._file_reader import Reader, stored_row
-from praval_storage.providers._file_tree import Signature, Tree
-from praval_storage.providers._index import FIRST_PAGE, LAST_PAGE, Index
-from praval_storage.providers._index_opaque import doubts, looked_at, with_doubts
-from praval_storage.providers._index_rows import ALWAYS, Span, Sql
-from praval_storage.providers._sqlite_filters import SqlFilter
+from praval_storage.providers.filesystem.filters import SqlFilter
+from praval_storage.providers.filesystem.index import FIRST_PAGE, LAST_PAGE, Index
+from praval_storage.providers.filesystem.opaque import doubts, looked_at, with_doubts
+from praval_storage.providers.filesystem.reader import Reader, stored_row
+from praval_storage.providers.filesystem.rows import ALWAYS, Span, Sql
+from praval_storage.providers.filesystem.tree import Signature, Tree
 from praval_storage.pushdown import restrict
 from praval_storage.records import Record, Stored
 from praval_storage.scan import Scan, Scanned

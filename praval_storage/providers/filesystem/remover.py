@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from praval_storage.providers._file_reader import Reader, is_expired
-from praval_storage.providers._file_staging import Folder, Folders
-from praval_storage.providers._file_tree import Tree
-from praval_storage.providers._index import Exclusive, Index
-from praval_storage.providers._index_rows import Row, Span, Sql, now
+from praval_storage.providers.filesystem.index import Exclusive, Index
+from praval_storage.providers.filesystem.reader import Reader, is_expired
+from praval_storage.providers.filesystem.rows import Row, Span, Sql, now
+from praval_storage.providers.filesystem.staging import Folder, Folders
+from praval_storage.providers.filesystem.tree import Tree
 
 GROUP = 64
 """Records that share one lock and one commit."""

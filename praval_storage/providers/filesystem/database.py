@@ -1,7 +1,5 @@
 """One SQLite file: opened when it is first used, and again when it was exchanged."""
 
-# pathlib costs more than the calls it wraps.
-# ruff: noqa: PTH103, PTH104, PTH116, PTH120
 from __future__ import annotations
 
 import itertools

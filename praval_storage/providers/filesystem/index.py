@@ -4,8 +4,6 @@ A row is written, and durable, before the file it describes gets its name; the f
 a modification time we make unique) says which row is true. So rows may be left over, and never lie.
 """
 
-# pathlib costs more than the calls it wraps.
-# ruff: noqa: PTH104, PTH110, PTH120
 from __future__ import annotations
 
 import os
@@ -17,9 +15,9 @@ from typing import Any
 
 import orjson
 
-from praval_storage.providers._file_tree import Signature
-from praval_storage.providers._index_rows import Row, Span, Sql
-from praval_storage.providers._sqlite_database import Database, connect, is_allowed
+from praval_storage.providers.filesystem.database import Database, connect, is_allowed
+from praval_storage.providers.filesystem.rows import Row, Span, Sql
+from praval_storage.providers.filesystem.tree import Signature
 
 FOLDER = ".praval"
 FIRST_PAGE, LAST_PAGE = 64, 4_096

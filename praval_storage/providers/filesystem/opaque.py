@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 import orjson
 
 from praval_storage.filters import Node, paths
-from praval_storage.providers._index_rows import Sql
+from praval_storage.providers.filesystem.rows import Sql
 from praval_storage.serialization import TYPES_KEY
 
 UNSPEAKABLE = re.compile(r'[\x00-\x1f"\\\ud800-\udfff]')
