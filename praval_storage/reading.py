@@ -23,7 +23,7 @@ from praval_storage.keys import new_key
 from praval_storage.provider_set import ProviderSet
 from praval_storage.records import Stored
 from praval_storage.results import Listing, Outcome, QueryResult, SearchResult
-from praval_storage.scan import Plan, Scan, Selection, search, select, stream
+from praval_storage.scan import Plan, Scan, SearchSelection, Selection, search, select, stream
 from praval_storage.writing import Target
 
 Filters = Mapping[str, Any] | None
@@ -47,11 +47,7 @@ def query(
     return QueryResult(
         found.rows,
         _Later(providers, target),
-        storage_type=target.storage_type,
-        collection=target.collection,
-        truncated=found.truncated,
-        limit=limit,
-        plan=found.plan,
+        **_origin(target, found, limit),
     )
 
 
@@ -90,11 +86,7 @@ def listing(
     return Listing(
         found.rows,
         _Later(providers, target),
-        storage_type=target.storage_type,
-        collection=target.collection,
-        truncated=found.truncated,
-        limit=limit,
-        plan=found.plan,
+        **_origin(target, found, limit),
     )
 
 
@@ -120,11 +112,7 @@ def nearest(
         return SearchResult(
             found.rows,
             _Later(providers, target),
-            storage_type=target.storage_type,
-            collection=target.collection,
-            truncated=found.truncated,
-            limit=limit,
-            plan=found.plan,
+            **_origin(target, found, limit),
             metric=provider.metric,
         )
 
@@ -155,6 +143,17 @@ def _target(into: Into) -> Iterator[BinaryIO]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _origin(target: Target, found: Selection | SearchSelection, limit: int | None) -> dict[str, Any]:
+    """What every kind of result is told of where it comes from."""
+    return {
+        "storage_type": target.storage_type,
+        "collection": target.collection,
+        "truncated": found.truncated,
+        "limit": limit,
+        "plan": found.plan,
+    }
 
 
 class _Later:
@@ -207,15 +206,8 @@ def _batches(
     ):
         unreadable, tally.unreadable = tuple(tally.unreadable), []
         plan = Plan({}, request.where.to_filters(), tally.rows, len(batch), unreadable=unreadable)
-        yield QueryResult(
-            batch,
-            _Later(providers, target),
-            storage_type=name,
-            collection=target.collection,
-            truncated=False,
-            limit=None,
-            plan=plan,
-        )
+        found = Selection(batch, False, plan)
+        yield QueryResult(batch, _Later(providers, target), **_origin(target, found, None))
 
 
 def _limit(limit: int | None) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import shutil
 import stat
@@ -189,6 +190,15 @@ class TestRecords:
         assert keys(provider, {"metadata.a": None}) == ["a.json"]
         assert provider.remove(["a.json"]) == [True]
         assert [*root.iterdir()] == []
+
+
+@pytest.mark.parametrize("size", [0, 300, 3 << 20])
+def test_the_version_is_what_sha256sum_says(provider: FileSystemProvider, size: int) -> None:
+    body = os.urandom(size)
+    for data in (body, BytesIO(body)):
+        stored = put(provider, "k", data)
+        assert stored.version == hashlib.sha256(body).hexdigest()
+        assert provider.retrieve("k") == body
 
 
 class TestExpiry:

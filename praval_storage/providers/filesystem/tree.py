@@ -19,7 +19,6 @@ from praval_storage.errors import InvalidKeyError
 from praval_storage.keys import MAX_KEY_BYTES, RESERVED_PREFIX, validate_key
 
 CHUNK = 1 << 20
-DIGEST_BYTES = 16
 
 # What open and stat say of a name that no file can have, or that is a socket.
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.ENXIO})
@@ -55,7 +54,7 @@ class File:
     def digest(self) -> str:
         """The digest of the content, from the start."""
         os.lseek(self.fd, 0, os.SEEK_SET)
-        found = hashlib.blake2b(digest_size=DIGEST_BYTES)
+        found = hashlib.sha256()
         for chunk in self._chunks():
             found.update(chunk)
         os.lseek(self.fd, 0, os.SEEK_SET)
