@@ -13,6 +13,8 @@ QUICKSTART := notebooks/01_quickstart.ipynb
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 NBVAL := $(if $(NOTEBOOKS),--nbval-lax --nbval-current-env $(NOTEBOOKS))
 PYTEST := $(BIN)/python -m pytest
+# JupyterLab refuses to run as root, as which containers run, unless it is told to.
+ROOT_TOO := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .PHONY: help demo test lab lint thorough bench clean
 
@@ -26,7 +28,7 @@ test: $(INSTALLED)  ## run the tests and every notebook
 	@$(PYTEST) tests $(NBVAL)
 
 lab: $(INSTALLED)  ## open JupyterLab on the quickstart
-	@$(BIN)/python -m jupyterlab $(QUICKSTART)
+	@$(BIN)/python -m jupyterlab $(ROOT_TOO) $(QUICKSTART)
 
 lint: $(INSTALLED)  ## ruff, mypy and import-linter
 	@$(BIN)/ruff check .
