@@ -698,8 +698,8 @@ def test_threads_share_a_provider(embedded: QdrantProvider) -> None:
 # The index
 
 
-def _many(provider: QdrantProvider, count: int) -> np.ndarray[Any, Any]:
-    vectors = np.random.default_rng(1).standard_normal((count, 96)).astype("f4")
+def _many(provider: QdrantProvider, count: int, size: int = 96) -> np.ndarray[Any, Any]:
+    vectors = np.random.default_rng(1).standard_normal((count, size)).astype("f4")
     for start in range(0, count, 1_000):
         chunk = vectors[start : start + 1_000]
         provider.write([draft(f"k{start + i}", {"vector": v, "n": i}) for i, v in enumerate(chunk)])
@@ -717,6 +717,30 @@ def test_optimize_builds_the_index(embedded: QdrantProvider) -> None:
     assert "index built" in lines[-1]
     embedded.store("more", {"vector": vectors[5]}, {})
     assert {row.stored.key for row in found(embedded, vectors[5], 2).rows} == {"k5", "more"}
+
+
+def test_more_candidates_find_more_of_the_nearest(tmp_path: Path) -> None:
+    # Vectors without structure are the hardest for the index; less than 10 MB of them it does not use it for.
+    with QdrantProvider(path=tmp_path, search_ef=1) as narrow:
+        vectors = _many(narrow, 11_000, 256)
+        narrow.optimize()
+        queries = np.random.default_rng(2).standard_normal((40, 256)).astype("f4")
+        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        best = [{f"k{place}" for place in np.argsort(-(unit @ query))[:5]} for query in queries]
+
+        def recall(provider: QdrantProvider) -> float:
+            found_keys = [{row.stored.key for row in found(provider, query, 5).rows} for query in queries]
+            return sum(len(a & b) for a, b in zip(best, found_keys, strict=True)) / (5 * len(queries))
+
+        few = recall(narrow)
+        with QdrantProvider(path=tmp_path, search_ef=2_000) as wide:
+            assert few < 0.9 < 0.99 <= recall(wide)
+
+
+@pytest.mark.parametrize("ef", [0, -1])
+def test_the_candidates_are_a_positive_number(ef: int) -> None:
+    with pytest.raises(ConfigurationError, match="search_ef"):
+        QdrantProvider(search_ef=ef)
 
 
 def test_optimize_can_be_stopped(embedded: QdrantProvider, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,6 @@ import qdrant_edge as edge
 from praval_storage.errors import StorageError
 from praval_storage.providers.qdrant.engine import (
     DEFAULT_VECTOR,
-    SEARCH_EF,
     Condition,
     Figures,
     Nearest,
@@ -159,7 +158,7 @@ class EdgeEngine:
         request = edge.SearchRequest(
             query=edge.Query.Nearest(query.vector, using=query.using or None),
             limit=query.limit,
-            params=edge.SearchParams(hnsw_ef=max(SEARCH_EF, 2 * query.limit)),
+            params=edge.SearchParams(hnsw_ef=query.ef),
             filter=make_filter(condition) if condition else None,
             with_payload=_payload(selector),
             with_vector=selector.vectors,

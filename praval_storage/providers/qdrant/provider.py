@@ -21,7 +21,7 @@ from praval_storage.base import (
 )
 from praval_storage.errors import ConfigurationError, UnsupportedOperationError
 from praval_storage.filters import Node
-from praval_storage.providers.qdrant.engine import Engine, Progress, Rules
+from praval_storage.providers.qdrant.engine import SEARCH_EF, Engine, Progress, Rules
 from praval_storage.providers.qdrant.filters import expired_before
 from praval_storage.providers.qdrant.reading import Reader
 from praval_storage.providers.qdrant.settings import DEFAULT_PATH, QdrantSettings
@@ -56,6 +56,8 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, CanPurge, HasCollectio
         client: A ready client to use instead; it is never closed here.
         timeout: Seconds a server may take to answer.
         prefer_grpc: Talk gRPC to the server.
+        search_ef: Candidates an HNSW search keeps at least: more find more of the nearest, and take longer
+            (Malkov and Yashunin, https://arxiv.org/abs/1603.09320).
         allow_pickle: Whether pickled data may be written and read. Reading pickles runs code.
     """
 
@@ -73,6 +75,7 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, CanPurge, HasCollectio
         client: QdrantClient | None = None,
         timeout: float = 30.0,
         prefer_grpc: bool = False,
+        search_ef: int = SEARCH_EF,
         allow_pickle: bool = False,
     ) -> None:
         super().__init__("qdrant", allow_pickle=allow_pickle)
@@ -90,6 +93,7 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, CanPurge, HasCollectio
             vector_name,
             timeout,
             prefer_grpc,
+            search_ef,
         )
         self._embed = embed
         self._client = client
@@ -220,7 +224,7 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, CanPurge, HasCollectio
     @property
     def _rules(self) -> Rules:
         given = self.settings
-        return Rules(given.vector_size, given.distance, given.vector_name, self._embed)
+        return Rules(given.vector_size, given.distance, given.vector_name, self._embed, given.search_ef)
 
     @cached_property
     def _reader(self) -> Reader:

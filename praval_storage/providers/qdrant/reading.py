@@ -81,7 +81,8 @@ class Reader:
         compiled = compile_filter(where, schema)
         index = self._index(schema, compiled)
         started = perf_counter()
-        rows = self.engine.nearest(Nearest(wanted, name, limit), compiled.condition, layout.RECORD)
+        asked = Nearest(wanted, name, limit, ef=max(self.rules.search_ef, 2 * limit))
+        rows = self.engine.nearest(asked, compiled.condition, layout.RECORD)
         seconds = perf_counter() - started
         return Neighbours(
             self._neighbours(rows, space.distance),

@@ -21,7 +21,6 @@ from qdrant_client.http.exceptions import UnexpectedResponse
 from praval_storage.errors import StorageTimeoutError
 from praval_storage.providers.qdrant.engine import (
     DEFAULT_VECTOR,
-    SEARCH_EF,
     Condition,
     Figures,
     Nearest,
@@ -186,7 +185,6 @@ class ServerEngine:
         return list(map(row_of, found)), None if following is None else id_of(following)
 
     def nearest(self, query: Nearest, condition: Condition | None, selector: Selector) -> list[Row]:
-        ef = max(SEARCH_EF, 2 * query.limit)
         with self._calling() as client:
             found = client.query_points(
                 self._name,
@@ -195,7 +193,7 @@ class ServerEngine:
                 query_filter=make_filter(condition) if condition else None,
                 limit=query.limit,
                 # The local mode has no index, and warns.
-                search_params=None if _is_local(client) else models.SearchParams(hnsw_ef=ef),
+                search_params=None if _is_local(client) else models.SearchParams(hnsw_ef=query.ef),
                 with_payload=payload_selector(selector),
                 with_vectors=selector.vectors,
             )

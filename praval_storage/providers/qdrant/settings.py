@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from praval_storage.errors import ConfigurationError
-from praval_storage.providers.qdrant.engine import DISTANCES
+from praval_storage.providers.qdrant.engine import DISTANCES, SEARCH_EF
 
 DEFAULT_PATH = "./storage/.praval/qdrant"
 
@@ -27,6 +27,7 @@ class QdrantSettings:
         vector_name: Which of several named vectors of somebody else's collection is meant.
         timeout: Seconds a server may take to answer.
         prefer_grpc: Talk gRPC to the server.
+        search_ef: Candidates an HNSW search keeps at least: more find more of the nearest, and take longer.
     """
 
     url: str | None = None
@@ -38,6 +39,7 @@ class QdrantSettings:
     vector_name: str | None = None
     timeout: float = 30.0
     prefer_grpc: bool = False
+    search_ef: int = SEARCH_EF
 
     def __post_init__(self) -> None:
         if self.url and self.path:
@@ -48,6 +50,8 @@ class QdrantSettings:
             raise ConfigurationError(f"distance must be one of {', '.join(DISTANCES)}, not {self.distance!r}")
         if self.vector_size is not None and not 1 <= self.vector_size <= 65_536:
             raise ConfigurationError(f"vector_size must be between 1 and 65,536, not {self.vector_size!r}")
+        if self.search_ef < 1:
+            raise ConfigurationError(f"search_ef must be at least 1, not {self.search_ef!r}")
         _check_collection(self.collection)
 
     @classmethod
