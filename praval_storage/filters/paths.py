@@ -110,7 +110,10 @@ class Path:
 
     def value(self, record: Matchable) -> Any:
         """The one value to sort by, by fields and list positions alone; ``None`` where there is nothing."""
-        value = getattr(record, self.root)
+        return self.descend(getattr(record, self.root))
+
+    def descend(self, value: Any) -> Any:
+        """:meth:`value`, given the data or metadata itself."""
         for part in self.parts:
             if isinstance(value, Mapping):
                 value = value.get(part)

@@ -70,8 +70,8 @@ class SearchResult(RowSequence[tuple[Any, float]]):
     def _item(self, place: int) -> tuple[Any, float]:
         return self._value(place), self._scores[place]
 
-    def _cells(self) -> tuple[Any, ...]:
-        rows, values, _ = super()._cells()
+    def _cells(self, wanted: Sequence[str] | None) -> tuple[Any, ...]:
+        rows, values, _ = super()._cells(wanted)
         return rows, values, self._scores
 
     def _part(self, places: slice) -> Self:
@@ -92,7 +92,7 @@ class Listing(RowSequence[DataReference]):
     def _fetch(self, places: Iterable[int]) -> None:
         """References need no bodies."""
 
-    def _cells(self) -> tuple[Any, ...]:
+    def _cells(self, wanted: Sequence[str] | None) -> tuple[Any, ...]:
         return self._rows, None, None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from importlib import import_module
@@ -15,8 +15,7 @@ import orjson
 import pyarrow as pa
 
 from praval_storage.errors import SerializationError
-from praval_storage.records import Stored
-from praval_storage.results.columns import Column, Values, columns_of, is_column
+from praval_storage.results.columns import Cells, Column, columns_of, is_column
 
 if TYPE_CHECKING:
     import polars as pl
@@ -32,26 +31,21 @@ _MICROSECONDS = pa.timestamp("us")
 _JSON_SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
-def to_arrow(
-    rows: Sequence[Stored], values: Values | None, scores: Sequence[float] | None = None
-) -> pa.Table:
-    """The records as an Arrow table; arguments as in ``columns_of``.
+def to_arrow(cells: Cells) -> pa.Table:
+    """The records as an Arrow table.
 
     JSON values that vary in type from row to row become a column of type ``arrow.json``.
 
     Raises:
         SerializationError: A column holds values that no Arrow type holds, whole frames for example.
     """
-    columns = columns_of(rows, values, scores)
-    return pa.table({name: _arrow_column(name, column) for name, column in columns.items()})
+    return pa.table({name: _arrow_column(name, column) for name, column in columns_of(cells).items()})
 
 
-def to_polars(
-    rows: Sequence[Stored], values: Values | None, scores: Sequence[float] | None = None
-) -> pl.DataFrame:
+def to_polars(cells: Cells) -> pl.DataFrame:
     """The records as a Polars frame: :func:`to_arrow`, with ``arrow.json`` and UUIDs as text."""
     polars = import_module("polars")
-    table = to_arrow(rows, values, scores)
+    table = to_arrow(cells)
     frame: pl.DataFrame = polars.from_arrow(
         pa.table([_plain(column) for column in table.columns], table.column_names)
     )

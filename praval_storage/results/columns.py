@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from itertools import chain
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 import pyarrow as pa
 
 from praval_storage.errors import SerializationError
-from praval_storage.filters.paths import ROOTS
+from praval_storage.filters.paths import ROOTS, Path
 from praval_storage.records import NO_METADATA, Stored
 from praval_storage.results.json_text import read_flat_json
 from praval_storage.serialization import decode_json, decode_metadata
@@ -38,15 +38,44 @@ Tags: TypeAlias = dict[str, tuple[Any, int]]
 Columns: TypeAlias = dict[str, Column]
 
 
-def columns_of(rows: Sequence[Stored], values: Values | None, scores: Sequence[float] | None) -> Columns:
-    """The columns of some records, in their order.
+class Cells(NamedTuple):
+    """What frames are made of.
 
-    Args:
+    Attributes:
         rows: The records, their bodies fetched when ``values`` is given.
         values: Gives the decoded data of all rows. ``None`` = the data is not wanted; there are columns for
             format, size and the last write instead.
         scores: One number per row for a column ``score``.
+        wanted: The columns to make, in this order: names or filter paths; ``None`` = all there are.
     """
+
+    rows: Sequence[Stored]
+    values: Values | None
+    scores: Sequence[float] | None = None
+    wanted: Sequence[str] | None = None
+
+
+def columns_of(cells: Cells) -> Columns:
+    """The columns of some records: those wanted, or all in their order."""
+    if cells.wanted is None:
+        return _all_columns(*cells[:3])
+    paths = {name: Path.parse(name) for name in cells.wanted}
+    found = _all_columns(*cells[:3])
+    return {name: found[name] if name in found else _at(path, cells) for name, path in paths.items()}
+
+
+def _at(path: Path, cells: Cells) -> Column:
+    """What is at a path that is no column: below a field, or an attribute frames leave out."""
+    if path.root == "data":
+        documents = [None] * len(cells.rows) if cells.values is None else cells.values()
+    elif path.root == "metadata":
+        documents = [decode_metadata(row.metadata) for row in cells.rows]
+    else:
+        return [getattr(row, path.root) for row in cells.rows]
+    return [path.descend(document) for document in documents]
+
+
+def _all_columns(rows: Sequence[Stored], values: Values | None, scores: Sequence[float] | None) -> Columns:
     found: Columns = {"key": [row.key for row in rows]}
     if scores is not None:
         found["score"] = _array(scores, pa.float64())

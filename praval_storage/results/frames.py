@@ -5,16 +5,14 @@ Imports pandas, which takes most of a second: results load this module when a fr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from praval_storage.records import Stored
 from praval_storage.results.arrow import scalars
-from praval_storage.results.columns import Column, Values, columns_of
+from praval_storage.results.columns import Cells, Column, columns_of
 
 _NULLABLE = {
     pa.bool_(): pd.BooleanDtype(),
@@ -39,16 +37,14 @@ _IS_SAME_IN_PANDAS = (
 )
 
 
-def to_pandas(
-    rows: Sequence[Stored], values: Values | None, scores: Sequence[float] | None = None
-) -> pd.DataFrame:
-    """The records as a frame; arguments as in ``columns_of``.
+def to_pandas(cells: Cells) -> pd.DataFrame:
+    """The records as a frame.
 
     Booleans, integers, floats, text, datetimes and timedeltas get a dtype of their own if a whole column is
     of one kind, a nullable one where needed. Everything else stays the Python value that was stored.
     """
-    columns = columns_of(rows, values, scores)
-    return pd.DataFrame({name: _series(column) for name, column in columns.items()})
+    columns = {name: _series(column) for name, column in columns_of(cells).items()}
+    return pd.DataFrame(columns, index=pd.RangeIndex(len(cells.rows)))
 
 
 def _series(column: Column) -> pd.Series[Any]:

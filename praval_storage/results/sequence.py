@@ -16,7 +16,8 @@ from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar, overload
 
-from praval_storage.errors import KeyNotFoundError
+from praval_storage.errors import InvalidFilterError, KeyNotFoundError
+from praval_storage.filters import Path
 from praval_storage.records import MISSING, Record, Stored
 from praval_storage.reference import DataReference
 from praval_storage.results.text import (
@@ -105,7 +106,7 @@ class RowSequence(Sequence[T]):
         """A reference to each record."""
         return tuple(map(self._reference, self._rows))
 
-    def to_pandas(self) -> pd.DataFrame:
+    def to_pandas(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """The records as a pandas frame.
 
         Columns are ``key``, the data's own fields in the order of their first appearance, ``metadata.*`` and
@@ -116,13 +117,19 @@ class RowSequence(Sequence[T]):
         Booleans, integers (nullable where needed), floats, text, datetimes and timedeltas get a dtype when a
         column has one kind only; all else stays the Python value that was stored.
 
+        Args:
+            columns: Just these, in this order: names as above or any filter path, such as ``address.city``
+                or ``updated_at``. What no record has is a column of nulls. Without a path into the data no
+                body is fetched.
+
         Raises:
+            InvalidFilterError: A column is not a path.
             KeyNotFoundError: Records have gone since they were listed; names their keys.
         """
-        frame: pd.DataFrame = self._frame("praval_storage.results.frames", "to_pandas")
+        frame: pd.DataFrame = self._frame("praval_storage.results.frames", "to_pandas", columns)
         return frame
 
-    def to_arrow(self) -> pa.Table:
+    def to_arrow(self, columns: Sequence[str] | None = None) -> pa.Table:
         """The records as an Arrow table with the columns of :meth:`to_pandas`, objects as structs.
 
         JSON values that vary in type from row to row are kept as JSON text in a column of the canonical
@@ -132,12 +139,12 @@ class RowSequence(Sequence[T]):
             KeyNotFoundError: Records have gone since they were listed; names their keys.
             SerializationError: A column holds what no Arrow type can, for example whole frames.
         """
-        return self._frame("praval_storage.results.arrow", "to_arrow")
+        return self._frame("praval_storage.results.arrow", "to_arrow", columns)
 
-    def to_polars(self) -> pl.DataFrame:
+    def to_polars(self, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """The records as a Polars frame: :meth:`to_arrow`, with ``arrow.json`` and UUIDs as text."""
         _library("polars", "polars,frames")
-        frame: pl.DataFrame = self._frame("praval_storage.results.arrow", "to_polars")
+        frame: pl.DataFrame = self._frame("praval_storage.results.arrow", "to_polars", columns)
         return frame
 
     def index(self, value: Any, start: int = 0, stop: int | None = None) -> int:
@@ -210,14 +217,17 @@ class RowSequence(Sequence[T]):
                 hint="Ask again, or take the others one by one",
             )
 
-    def _frame(self, module: str, function: str) -> Any:
+    def _frame(self, module: str, function: str, columns: Sequence[str] | None) -> Any:
+        wanted = columns if columns is None else _paths(columns)
         make = getattr(_library(module, "frames"), function)
-        cells = self._cells()
+        cells = _library("praval_storage.results.columns", "frames").Cells(*self._cells(wanted), wanted)
         with _collection_paused():
-            return make(*cells)
+            return make(cells)
 
-    def _cells(self) -> tuple[Any, ...]:
+    def _cells(self, wanted: Sequence[str] | None) -> tuple[Any, ...]:
         """What frames are made of: rows, a function that gives their values, and scores."""
+        if wanted is not None and all(Path.parse(name).root != "data" for name in wanted):
+            return self._rows, None, None
         self._fetch(range(len(self)))
         return self._rows, self._all_values, None
 
@@ -268,6 +278,15 @@ class RowSequence(Sequence[T]):
         return (
             f"; {counted(len(keys), 'record')} could not be read: {listed(map(repr, keys))}" if keys else ""
         )
+
+
+def _paths(columns: Sequence[str]) -> list[str]:
+    given: object = columns  # notebooks are not type-checked
+    if isinstance(given, str):
+        raise InvalidFilterError(f"columns must be a list of paths, not the str {given!r}")
+    for name in columns:
+        Path.parse(name)
+    return list(columns)
 
 
 def _lacks_body(row: Stored) -> bool:
