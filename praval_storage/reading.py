@@ -176,6 +176,16 @@ class _Later:
         )
         return self._providers.call(self._target.storage_type, "fetch", None, lambda: provider.fill(rows))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Elsewhere a result reads through its provider alone, which is made of its settings."""
+        return _elsewhere, (self._providers.find(*self._target), self._target)
+
+
+def _elsewhere(provider: BaseStorageProvider, target: Target) -> _Later:
+    providers = ProviderSet()
+    providers.register(target.storage_type, provider)
+    return _Later(providers, Target(target.storage_type))
+
 
 def _own_query(providers: ProviderSet, target: Target, request: Scan) -> Selection:
     """The answer of a provider that has nothing but the guide's ``query`` method: bare values, no keys."""

@@ -34,6 +34,7 @@ from praval_storage.scan import Plan
 from praval_storage.serialization import decode_metadata
 
 if TYPE_CHECKING:
+    import dask.dataframe
     import pandas as pd
     import polars as pl
     import pyarrow as pa
@@ -44,6 +45,8 @@ CHUNK = 256
 """Bodies fetched together while iterating."""
 SHOWN = 10
 """Rows in a repr."""
+PARTITION = 10_000
+"""Records in a partition of a Dask frame."""
 
 
 class Source(Protocol):
@@ -147,6 +150,26 @@ class RowSequence(Sequence[T]):
         frame: pl.DataFrame = self._frame("praval_storage.results.arrow", "to_polars", columns)
         return frame
 
+    def to_dask(
+        self, columns: Sequence[str] | None = None, *, partition_size: int = PARTITION
+    ) -> dask.dataframe.DataFrame:
+        """The records as a Dask frame: each partition is read, by the provider, where Dask computes it.
+
+        Columns and dtypes are those of the first ``partition_size`` records, integers and booleans nullable.
+
+        Args:
+            columns: As in :meth:`to_pandas`.
+            partition_size: Records in a partition.
+
+        Raises:
+            SerializationError: While computing, when a later partition has other types.
+        """
+        module = _library("praval_storage.results.partitions", "dask")
+        parts = [self._part(slice(at, at + partition_size)) for at in range(0, len(self), partition_size)]
+        parts = [part._unfetched() for part in parts]  # noqa: SLF001 - a part of ourselves
+        frame: dask.dataframe.DataFrame = module.to_dask(self[:partition_size], parts or [self], columns)
+        return frame
+
     def index(self, value: Any, start: int = 0, stop: int | None = None) -> int:
         """The first place of ``value``; ``ValueError`` if it is not there."""
         return list(self).index(value, start, len(self) if stop is None else stop)
@@ -237,6 +260,13 @@ class RowSequence(Sequence[T]):
         for cached in ("records", "references"):
             vars(part).pop(cached, None)
         return part
+
+    def _unfetched(self) -> Self:
+        """The same without bodies, where these can be fetched again: small enough to be sent to a worker."""
+        if hasattr(self._source, "fill"):
+            rows = [row if row.data is not MISSING else row._replace(body=None) for row in self._rows]
+            vars(self).update(_rows=rows, _values=[MISSING] * len(rows))
+        return self
 
     def _reference(self, row: Stored) -> DataReference:
         return DataReference(
