@@ -7,7 +7,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-INSTALLED := $(VENV)/.installed
+# Each stands for a set of extras: what runs the notebooks, and what the tests need on top.
+FOR_NOTEBOOKS := $(VENV)/.installed-notebooks
+FOR_DEV := $(VENV)/.installed-dev
 QUICKSTART := notebooks/01_quickstart.ipynb
 # An option only when there is something for it: git keeps no empty folder, and nbval wants a path.
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
@@ -21,25 +23,25 @@ ROOT_TOO := $(if $(filter 0,$(shell id -u)),--allow-root)
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(INSTALLED)  ## run the quickstart notebook without a browser and print its results
+demo: $(FOR_NOTEBOOKS)  ## run the quickstart notebook without a browser and print its results
 	@$(BIN)/python tools/run_notebook.py $(QUICKSTART)
 
-test: $(INSTALLED)  ## run the tests and every notebook
+test: $(FOR_DEV)  ## run the tests and every notebook
 	@$(PYTEST) tests $(NBVAL)
 
-lab: $(INSTALLED)  ## open JupyterLab on the quickstart
+lab: $(FOR_NOTEBOOKS)  ## open JupyterLab on the quickstart
 	@$(BIN)/python -m jupyterlab $(ROOT_TOO) $(QUICKSTART)
 
-lint: $(INSTALLED)  ## ruff, mypy and import-linter
+lint: $(FOR_DEV)  ## ruff, mypy and import-linter
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-thorough: $(INSTALLED)  ## the tests with many more random cases (an hour or more)
+thorough: $(FOR_DEV)  ## the tests with many more random cases (an hour or more)
 	@$(PYTEST) tests --thorough --timeout 7200
 
-bench: $(INSTALLED)  ## run every benchmark
+bench: $(FOR_DEV)  ## run every benchmark
 	@for script in $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py)); do \
 	    echo "== $$script"; $(BIN)/python "$$script"; \
 	done
@@ -49,14 +51,14 @@ clean:  ## remove the virtual environment, caches and build results; stored data
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is newer than pyproject.toml exactly when the environment has what it asks for.
-$(INSTALLED): pyproject.toml
+$(VENV)/.installed-%: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	    || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 ..."; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 	    || { echo "Python's venv module is missing: apt install python3-venv (or make PYTHON=<another python>)"; exit 1; }
 	@echo "Making $(VENV) with $$($(PYTHON) --version); the first time takes a minute or two after the download"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --editable '.[dev]' 2>&1 \
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --editable '.[$*]' 2>&1 \
 	    | tee $(VENV)/install.log \
 	    | awk '/^(Collecting|Processing|Requirement)/ {printf "."; fflush()} \
 	           /^Installing collected/ {printf "\n%d packages to install\n", gsub(",", ",") + 1; fflush()} \

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         RecordProvider,
         StorageResult,
     )
+    from praval_storage.decorators import requires_storage, storage_enabled
     from praval_storage.errors import (
         ConfigurationError,
         InvalidFilterError,
@@ -59,6 +60,7 @@ _HOME = {
         "RecordProvider",
         "StorageResult",
     ),
+    "decorators": ("requires_storage", "storage_enabled"),
     "errors": (
         "ConfigurationError",
         "InvalidFilterError",
@@ -112,7 +114,9 @@ __all__ = [
     "StorageTimeoutError",
     "UnsupportedOperationError",
     "get_data_manager",
+    "requires_storage",
     "reset_data_manager",
+    "storage_enabled",
 ]
 
 

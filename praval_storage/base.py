@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, NamedTuple, Self
 
+from praval_storage.display import as_html, facts
 from praval_storage.errors import (
     ConfigurationError,
     KeyExistsError,
@@ -30,7 +31,7 @@ from praval_storage.errors import (
 )
 from praval_storage.filters import Node, parse
 from praval_storage.keys import validate_key
-from praval_storage.records import Draft, Stored
+from praval_storage.records import MISSING, Draft, Stored
 from praval_storage.scan import Neighbours, Scan, Scanned, select
 from praval_storage.serialization import Content, decode, encode, encode_metadata
 
@@ -162,6 +163,17 @@ class BaseStorageProvider(ABC):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
 
+    def _repr_html_(self) -> str:
+        return as_html(facts(repr(self), {"can": ", ".join(self.abilities())}))
+
+    @classmethod
+    def abilities(cls) -> list[str]:
+        """What the class line says it can do, in words."""
+        return [
+            "store, retrieve, delete",
+            *(word for ability, word in _WORDS.items() if issubclass(cls, ability)),
+        ]
+
     def _attempt(self, draft: Draft, overwrite: bool) -> StorageResult:
         try:
             with boundary(self, "store", draft.key):
@@ -263,13 +275,15 @@ class RecordProvider(BaseStorageProvider):
             return self.remove([validate_key(key)])[0]
 
     def load(self, stored: Stored) -> Any:
-        if stored.body is None:
+        if stored.body is None and stored.data is MISSING:
             [found] = self.read([stored.key])
             if found is None:
                 raise KeyNotFoundError(
                     "The record has gone since it was listed", provider=self.name, key=stored.key
                 )
             stored = found
+        if stored.data is not MISSING:
+            return stored.data
         return decode(stored.content, allow_pickle=self.allow_pickle)
 
     def encode(self, draft: Draft) -> Content:
@@ -342,6 +356,16 @@ class HasCollections(BaseStorageProvider):
     @abstractmethod
     def in_collection(self, name: str) -> Self:
         """The same connection bound to another collection."""
+
+
+_WORDS: dict[type[BaseStorageProvider], str] = {
+    RecordProvider: "keep metadata and expiry",
+    CanQuery: "query",
+    CanSearch: "search by vector",
+    CanStream: "stream",
+    CanPurge: "purge expired records",
+    HasCollections: "hold collections",
+}
 
 
 def _value(data: Any) -> Any:

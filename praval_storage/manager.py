@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from io import BytesIO
 from threading import Lock
-from typing import Any, BinaryIO, Self, TypeVar
+from typing import Any, BinaryIO, Self, TypeVar, overload
 
-from praval_storage import batches, reading, writing
+from praval_storage import batches, copying, reading, writing
 from praval_storage.base import BaseStorageProvider, CanPurge, CanStream, RecordProvider
+from praval_storage.display import as_html, as_text, code
 from praval_storage.errors import KeyNotFoundError
-from praval_storage.provider_set import Health, ProviderSet, Statistics
+from praval_storage.provider_set import HealthReport, ProviderSet, Statistics
 from praval_storage.records import MISSING
 from praval_storage.reference import DataReference
 from praval_storage.registry import provider_class
@@ -42,7 +43,7 @@ class DataManager:
             self._providers.register(name, provider)
 
     @property
-    def providers(self) -> Mapping[str, BaseStorageProvider]:
+    def providers(self) -> ProviderSet:
         """The registered providers by storage type; each is made when it is first looked at."""
         return self._providers
 
@@ -281,44 +282,108 @@ class DataManager:
         target = Target(storage_type, collection)
         return reading.nearest(self._providers, target, query_vector, limit, filters, query_text)
 
+    @overload
+    def copy(  # type: ignore[overload-overlap]  # a URI is a str and so an iterable, but one reference
+        self,
+        source: Reference,
+        to: str,
+        *,
+        key: copying.Keys = None,
+        collection: str | None = None,
+        overwrite: bool = True,
+        progress: copying.Progress = False,
+    ) -> DataReference: ...
+    @overload
     def copy(
         self,
-        reference: Reference,
+        source: copying.Source,
         to: str,
         *,
-        key: str | None = None,
+        key: copying.Keys = None,
         collection: str | None = None,
         overwrite: bool = True,
-    ) -> DataReference:
-        """Copy a record with its metadata, ``created_at``, expiry and format.
+        progress: copying.Progress = False,
+    ) -> BatchResult: ...
+    def copy(
+        self,
+        source: copying.Source,
+        to: str,
+        *,
+        key: copying.Keys = None,
+        collection: str | None = None,
+        overwrite: bool = True,
+        progress: copying.Progress = False,
+    ) -> DataReference | BatchResult:
+        """Copy records with their types, format, metadata, ``created_at`` and expiry, as files byte for byte.
+
+        Every copy is read back and compared with what was sent. A record that is there already with the same
+        data, types, metadata and expiry is not written again, so a copy that was interrupted is finished by
+        the same call. Many records go in bulk calls, and bodies beyond 8 MiB in pieces where both providers
+        can; a record that fails does not stop the others.
 
         Args:
-            reference: What to copy.
-            to: Storage type of the copy; may be the same.
-            key: Key of the copy; by default the same.
-            collection: Collection of the copy.
-            overwrite: Whether an existing key is replaced.
-        """
-        name, _ = self._resolve(reference)
-        return writing.copy_one(self._providers, name, Target(to, collection), key, overwrite=overwrite)
+            source: A reference, its URI, any number of these, or a result. Of a result that its limit cut
+                off only what is in it is copied, with a ``UserWarning``.
+            to: Storage type of the copies; may be the same.
+            key: Key of the copy, or a function that makes it of the reference; by default the same.
+            collection: Collection of the copies.
+            overwrite: Whether existing keys are replaced. If not, one that holds something else is a
+                ``KeyExistsError``.
+            progress: ``True`` for a line on stderr, or a function of how many records are done and how many
+                there are, called after each step.
 
-    def move(
+        Returns:
+            The reference of the copy, or one outcome for each of many, in order: its reference, or the error.
+
+        Raises:
+            StorageError: A single copy failed, or is not what was sent.
+        """
+        job = copying.Job(Target(to, collection), overwrite, moving=False)
+        return copying.copy(self._providers, job, source, key, progress)
+
+    @overload
+    def move(  # type: ignore[overload-overlap]  # as in copy
         self,
-        reference: Reference,
+        source: Reference,
         to: str,
         *,
-        key: str | None = None,
+        key: copying.Keys = None,
         collection: str | None = None,
         overwrite: bool = True,
-    ) -> DataReference:
-        """:meth:`copy`, then delete the original. Moving a record onto itself leaves it there."""
-        name, _ = self._resolve(reference)
-        return writing.move_one(self._providers, name, Target(to, collection), key, overwrite=overwrite)
+        progress: copying.Progress = False,
+    ) -> DataReference: ...
+    @overload
+    def move(
+        self,
+        source: copying.Source,
+        to: str,
+        *,
+        key: copying.Keys = None,
+        collection: str | None = None,
+        overwrite: bool = True,
+        progress: copying.Progress = False,
+    ) -> BatchResult: ...
+    def move(
+        self,
+        source: copying.Source,
+        to: str,
+        *,
+        key: copying.Keys = None,
+        collection: str | None = None,
+        overwrite: bool = True,
+        progress: copying.Progress = False,
+    ) -> DataReference | BatchResult:
+        """:meth:`copy`, then delete each original whose copy was checked.
 
-    def health(self, storage_type: str | None = None) -> dict[str, Health]:
+        An original that was stored anew meanwhile stays, and so does a record that is moved onto itself.
+        """
+        job = copying.Job(Target(to, collection), overwrite, moving=True)
+        return copying.copy(self._providers, job, source, key, progress)
+
+    def health(self, storage_type: str | None = None) -> HealthReport:
         """Reach each provider, or one, once: ``{name: Health(status, detail, seconds)}``. Raises nothing."""
         names = [*self._providers] if storage_type is None else [storage_type]
-        return {name: self._providers.health(name) for name in names}
+        return HealthReport({name: self._providers.health(name) for name in names})
 
     def purge_expired(self, storage_type: str | None = None) -> dict[str, int]:
         """Reclaim the space of expired records where the backend does not: how many, by provider."""
@@ -343,7 +408,11 @@ class DataManager:
         self.close()
 
     def __repr__(self) -> str:
-        return f"DataManager({', '.join(self._providers)})"
+        return as_text(self._providers.overview("DataManager"))
+
+    def _repr_html_(self) -> str:
+        steps = [f"dm.list({next(iter(self._providers), '...')!r})", "dm.query(...)", "dm.health()"]
+        return as_html(self._providers.overview("DataManager", in_full=True)) + code("   ".join(steps))
 
     def _resolve(self, reference: Reference) -> tuple[DataReference, BaseStorageProvider]:
         name = writing.named(reference)
@@ -365,10 +434,19 @@ _default: DataManager | None = None
 _default_lock = Lock()
 
 
+_ALWAYS = ("filesystem", "qdrant")
+_WHEN_NAMED = {
+    "postgresql": ("POSTGRES_HOST", "DATABASE_URL"),
+    "redis": ("REDIS_HOST", "REDIS_URL"),
+    "s3": ("AWS_S3_BUCKET", "S3_BUCKET_NAME"),
+}
+
+
 def from_environment(environ: Mapping[str, str]) -> DataManager:
-    """A manager with the default providers, configured by these environment variables."""
+    """A manager with the default providers and those these environment variables name."""
     manager = DataManager()
-    for name in ("filesystem", "qdrant"):
+    named = [name for name, variables in _WHEN_NAMED.items() if any(map(environ.get, variables))]
+    for name in (*_ALWAYS, *named):
         manager.register_provider(name, partial(_from_environment, name, environ))
     return manager
 
@@ -381,7 +459,9 @@ def get_data_manager() -> DataManager:
     """The process-wide manager, made on the first call from the environment as it is then.
 
     It always has ``filesystem`` (``PRAVAL_STORAGE_PATH``, else ``./storage``) and ``qdrant`` (embedded beside
-    it, unless ``QDRANT_URL`` names a server). Nothing is created, imported or connected before it is used.
+    it, unless ``QDRANT_URL`` names a server); ``postgresql`` with ``POSTGRES_HOST`` or ``DATABASE_URL``,
+    ``redis`` with ``REDIS_HOST`` or ``REDIS_URL``, ``s3`` with ``AWS_S3_BUCKET``. Nothing is created,
+    imported or connected before it is used.
     """
     global _default  # noqa: PLW0603 - the one manager of the process
     with _default_lock:

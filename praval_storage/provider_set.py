@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from threading import RLock
 from time import perf_counter
 from typing import TypeVar
 
 from praval_storage.base import BaseStorageProvider, HasCollections, boundary
+from praval_storage.display import Table, as_html, as_text, counted, printable
 from praval_storage.errors import (
     ConfigurationError,
     ProviderNotRegisteredError,
     StorageConnectionError,
     StorageError,
+    StorageTimeoutError,
     UnsupportedOperationError,
 )
 
@@ -39,6 +41,25 @@ class Health:
     seconds: float
 
 
+class HealthReport(dict[str, Health]):
+    """Health by provider."""
+
+    def __repr__(self) -> str:
+        # An address or a time would differ from run to run; a reason is worth it.
+        return as_text(self._table(lambda each: (each.status, each.detail if each.status != "up" else "")))
+
+    def _repr_html_(self) -> str:
+        return as_html(self._table(lambda each: (each.status, each.detail, _took(each)), "took"))
+
+    def _table(self, cells: Callable[[Health], Sequence[str]], *more: str) -> Table:
+        up = sum(each.status == "up" for each in self.values())
+        rows = [
+            [printable(name), *(printable(cell, 300) for cell in cells(each))] for name, each in self.items()
+        ]
+        title = f"{counted(len(self), 'provider')}: {up} up, {len(self) - up} down"
+        return Table(title, ("provider", "state", "detail", *more), rows, 0)
+
+
 @dataclass(slots=True)
 class Statistics:
     """Calls, failures and total seconds of one operation on one provider."""
@@ -57,7 +78,9 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
         self._factories: dict[str, Factory] = {}
         self._bound: dict[tuple[str, str], BaseStorageProvider] = {}
         self._answered: set[str] = set()
+        self._last: dict[str, Health] = {}
         self.statistics: dict[tuple[str, str], Statistics] = {}
+        self.changes = 0  # how often a provider came or went
 
     def __getitem__(self, name: str) -> BaseStorageProvider:
         with self._lock:
@@ -102,6 +125,7 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
                 self._made[name] = provider
             else:
                 self._factories[name] = provider
+            self.changes += 1
 
     def unregister(self, name: str) -> None:
         """Forget a provider and close it; its data stays."""
@@ -110,6 +134,7 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
                 raise ProviderNotRegisteredError(f"Provider {name!r} not registered")
             self._factories.pop(name, None)
             self._answered.discard(name)
+            self.changes += 1
             for key in [key for key in self._bound if key[0] == name]:
                 self._bound.pop(key).close()
             if (provider := self._made.pop(name, None)) is not None:
@@ -167,6 +192,32 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
             return Health("down", str(error), perf_counter() - started)
         return Health("up", detail, perf_counter() - started)
 
+    def last_call(self, name: str) -> Health:
+        """How the last call of a provider went."""
+        return self._last.get(name, Health("unknown", "not used yet", 0.0))
+
+    def place(self, name: str) -> str:
+        """Where a provider is, once it has been made; it is not made for that."""
+        return printable(repr(self._made[name]), 200) if name in self._made else ""
+
+    def overview(self, title: str, *, in_full: bool = False) -> Table:
+        """The providers and how the last call of each went; nothing is asked for that.
+
+        Args:
+            title: The name of the whole.
+            in_full: With where each of them is and how long the call took, which differ from run to run.
+        """
+        last = {name: self.last_call(name) for name in self}
+        down = sum(each.status == "down" for each in last.values())
+        title = f"{title}: {counted(len(last), 'provider')}{f', {down} down' if down else ''}"
+        if not in_full:
+            rows = [[name, each.status, each.detail] for name, each in last.items()]
+            return Table(title, ("provider", "state", ""), rows, 0)
+        full = [
+            [name, each.status, _took(each), each.detail, self.place(name)] for name, each in last.items()
+        ]
+        return Table(title, ("provider", "state", "last call", "", "where"), full, 0)
+
     def close(self) -> None:
         """Close what was opened; every provider can be used again."""
         with self._lock:
@@ -185,9 +236,13 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
             return result
         except StorageError as error:
             error.provider = name
+            if isinstance(error, StorageConnectionError | StorageTimeoutError):
+                self._last[name] = Health("down", type(error).__name__, perf_counter() - started)
             raise
         finally:
             seconds = perf_counter() - started
+            if not failed:
+                self._last[name] = Health("up", "", seconds)
             entry = self.statistics.setdefault((name, operation), Statistics())
             entry.calls, entry.failures = entry.calls + 1, entry.failures + failed
             entry.seconds += seconds
@@ -200,6 +255,10 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
                     "failed" if failed else "ok",
                     seconds * 1e3,
                 )
+
+
+def _took(health: Health) -> str:
+    return f"{health.seconds * 1e3:.0f} ms" if health.seconds else ""
 
 
 def _make(name: str, factory: Factory) -> BaseStorageProvider:

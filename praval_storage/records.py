@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
+from praval_storage.display import as_html, facts, folded, printable, size_text, time_text
 from praval_storage.serialization import Content, decode_metadata
 
 
@@ -27,7 +28,8 @@ class Draft:
 
     Attributes:
         key: A legal key.
-        data: Any storable value, a binary file object or a ``Path`` whose content is the data.
+        data: Any storable value, a binary file object or a ``Path`` whose content is the data, or a
+            ``Content`` that was encoded already.
         metadata: The user's metadata.
         written_at: The time of this write, aware UTC: ``updated_at``, and ``created_at`` of a new key.
         expires_at: From then on the record does not exist, aware UTC.
@@ -149,3 +151,17 @@ class Record:
 
     def __repr__(self) -> str:
         return f"Record({self.key!r}, format={self.format!r}, size={self.size})"
+
+    def _repr_html_(self) -> str:
+        # The data is not looked at: it may have to be fetched.
+        known = {
+            "format": self.format,
+            "size": size_text(self.size),
+            "created": time_text(self.created_at),
+            "updated": time_text(self.updated_at),
+            "expires": time_text(self.expires_at),
+            "version": self.version or "-",
+        }
+        metadata = folded(f"metadata ({len(self.metadata)})", as_html(facts("", self.metadata)))
+        table = as_html(facts(f"Record {printable(self.key, 200)}", known))
+        return table + (metadata if self.metadata else "")

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Self
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
+from praval_storage.display import Table, as_html, code, facts, folded, printable, size_text, time_text
 from praval_storage.errors import ConfigurationError
 
 SCHEME = "praval"
@@ -98,3 +99,16 @@ class DataReference:
 
     def __str__(self) -> str:
         return self.uri
+
+    def _repr_html_(self) -> str:
+        return as_html(self._table()) + self._details()
+
+    def _table(self) -> Table:
+        row = (self.format or "-", size_text(self.size), time_text(self.created_at), self.version or "-")
+        header = ("format", "size", "created", "version")
+        return Table(f"{type(self).__name__} {printable(self.uri, 200)}", header, [[*map(printable, row)]], 0)
+
+    def _details(self) -> str:
+        metadata = folded(f"metadata ({len(self.metadata)})", as_html(facts("", self.metadata)))
+        snippet = folded("code", code(f"dm.retrieve({self.uri!r})"))
+        return (metadata if self.metadata else "") + snippet

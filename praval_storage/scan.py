@@ -14,6 +14,7 @@ from itertools import islice
 from time import perf_counter
 from typing import Any, NamedTuple, Protocol
 
+from praval_storage.display import Table, as_html, as_text, counted, facts, listed
 from praval_storage.errors import SerializationError
 from praval_storage.filters import EVERYTHING, Node, Order, sort_records
 from praval_storage.filters.paths import ROOTS
@@ -88,7 +89,7 @@ class Neighbours:
     hint: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Plan:
     """How a query or search was answered.
 
@@ -114,6 +115,25 @@ class Plan:
     hint: str | None = None
     unreadable: tuple[str, ...] = ()
     seconds: float = field(default=0.0, compare=False)
+
+    def __repr__(self) -> str:
+        return as_text(self._table())
+
+    def _repr_html_(self) -> str:
+        return as_html(self._table(took=f"{self.seconds * 1e3:.0f} ms"))
+
+    def _table(self, **more: str) -> Table:
+        known = {
+            "pushed down": self.pushed or "nothing",
+            "applied here": self.residual or "nothing",
+            "order": self.order,
+            "index": self.index,
+            "hint": self.hint,
+            "unreadable": listed(map(repr, self.unreadable)),
+            **more,
+        }
+        title = f"Plan: {counted(self.scanned, 'row')} read, {self.returned} returned"
+        return facts(title, {name: value for name, value in known.items() if value})
 
 
 class Selection(NamedTuple):

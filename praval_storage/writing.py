@@ -1,4 +1,4 @@
-"""The write side of the manager: drafts, single writes, copies."""
+"""The write side of the manager: drafts and single writes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from praval_storage.errors import (
 )
 from praval_storage.keys import new_key, validate_key
 from praval_storage.provider_set import ProviderSet
-from praval_storage.records import MISSING, Draft, Stored
+from praval_storage.records import Draft, Stored
 from praval_storage.reference import DataReference
-from praval_storage.serialization import decode_metadata
 
 Metadata = Mapping[str, Any]
 Lifetime = float | timedelta | None
@@ -55,9 +54,7 @@ def make_draft(incoming: Incoming, ttl: Lifetime, format: str | None) -> Draft:
     )
 
 
-def store_one(
-    providers: ProviderSet, target: Target, draft: Draft, *, overwrite: bool, operation: str = "store"
-) -> DataReference:
+def store_one(providers: ProviderSet, target: Target, draft: Draft, *, overwrite: bool) -> DataReference:
     """Write one record; what fails is raised."""
     provider = providers.find(*target)
 
@@ -66,56 +63,8 @@ def store_one(
         raise_failure(result)
         return result
 
-    result = providers.call(target.storage_type, operation, draft.key, work, again=overwrite)
+    result = providers.call(target.storage_type, "store", draft.key, work, again=overwrite)
     return reference_to(target, draft, result)
-
-
-def copy_one(
-    providers: ProviderSet, source: DataReference, target: Target, key: str | None, *, overwrite: bool
-) -> DataReference:
-    """Write a copy that keeps metadata, ``created_at``, expiry and format."""
-    provider = providers.find(source.storage_type, source.collection)
-
-    def work() -> Draft:
-        stored = present(provider, source.key)
-        return Draft(
-            source.key if key is None else validate_key(key),
-            provider.load(stored),
-            decode_metadata(stored.metadata),
-            datetime.now(UTC),
-            stored.expires_at,
-            stored.format if stored.data is MISSING else None,
-            stored.created_at,
-        )
-
-    draft = providers.call(source.storage_type, "copy", source.key, work)
-    return store_one(providers, target, draft, overwrite=overwrite, operation="copy")
-
-
-def move_one(
-    providers: ProviderSet, source: DataReference, target: Target, key: str | None, *, overwrite: bool
-) -> DataReference:
-    """:func:`copy_one`, then remove the original, if it is still the version that was copied.
-
-    It is not when the target is another name of the same place, or when somebody stored a new one meanwhile.
-    """
-    provider = providers.find(source.storage_type, source.collection)
-    before = _version(providers, provider, source)
-    moved = copy_one(providers, source, target, key, overwrite=overwrite)
-    is_itself = provider is providers.find(*target) and moved.key == source.key
-    if not is_itself and _version(providers, provider, source) == before:
-        providers.call(source.storage_type, "move", source.key, lambda: provider.remove([source.key]))
-    return moved
-
-
-def _version(
-    providers: ProviderSet, provider: BaseStorageProvider, source: DataReference
-) -> tuple[datetime | None, str | None] | None:
-    def work() -> Stored | None:
-        return provider.read([source.key], bodies=False)[0]
-
-    stored = providers.call(source.storage_type, "move", source.key, work)
-    return stored and (stored.updated_at, stored.version)
 
 
 def present(provider: BaseStorageProvider, key: str) -> Stored:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from praval_storage.sandbox import Sandbox
 
 settings.register_profile("default", deadline=None, print_blob=True)
 settings.register_profile("thorough", settings.get_profile("default"), max_examples=2_500)
@@ -45,3 +52,39 @@ def _leave_the_user_alone(config: pytest.Config) -> None:
         patch.setenv(name, str(Path(folder.name, name.lower())))
     patch.setenv("JUPYTER_NO_CONFIG", "1")
     patch.setenv("PRAVAL_STORAGE_PATH", str(Path(folder.name, "storage")))
+
+
+class Servers:
+    """The servers tests talk to: those the environment names, else a sandbox, started when first needed."""
+
+    @cached_property
+    def sandbox(self) -> Sandbox:
+        from praval_storage.sandbox import Sandbox
+
+        return Sandbox().start()
+
+    def close(self) -> None:
+        if "sandbox" in vars(self):
+            self.sandbox.close()
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    servers = Servers()
+    yield servers
+    servers.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_dsn(servers: Servers) -> str:
+    return os.environ.get("TEST_POSTGRES_DSN") or servers.sandbox.postgresql.dsn
+
+
+@pytest.fixture(scope="session")
+def redis_url(servers: Servers) -> str:
+    return os.environ.get("TEST_REDIS_URL") or servers.sandbox.redis.url
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint(servers: Servers) -> str:
+    return os.environ.get("TEST_S3_ENDPOINT_URL") or servers.sandbox.s3.endpoint_url

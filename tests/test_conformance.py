@@ -1,35 +1,92 @@
-"""The public conformance suite on the providers that need no server."""
+"""The public conformance suite on every provider."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import fsspec
 import pytest
+import redis
+import s3fs
+from backends import S3_CREDENTIALS, make
 from custom_provider import MyCustomProvider, MyQueryableProvider
 
 from praval_storage import BaseStorageProvider, CanPurge, CanQuery, CanSearch, CanStream, RecordProvider
 from praval_storage.base import HasCollections
-from praval_storage.providers import FileSystemProvider, QdrantProvider
+from praval_storage.providers import (
+    FileSystemProvider,
+    FsspecProvider,
+    PostgreSQLProvider,
+    QdrantProvider,
+    RedisProvider,
+    S3Provider,
+)
 from praval_storage.testing import InMemoryProvider, ProviderConformance
 from praval_storage.testing.conformance._suite import Suite
 
 
 class TestFileSystem(ProviderConformance):
     @pytest.fixture
-    def provider(self, tmp_path: Path) -> FileSystemProvider:
-        return FileSystemProvider(base_path=tmp_path / "storage")
+    def provider(self, request: pytest.FixtureRequest) -> FileSystemProvider:
+        return make("filesystem", request)
 
-    def write_foreign(self, provider: BaseStorageProvider, key: str, body: bytes) -> None:
-        assert isinstance(provider, FileSystemProvider)
+    def write_foreign(self, provider: FileSystemProvider, key: str, body: bytes) -> None:
         path = Path(provider.base_path, key)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(body)
 
 
+class TestS3(ProviderConformance):
+    @pytest.fixture
+    def provider(self, request: pytest.FixtureRequest) -> S3Provider:
+        return make("s3", request)
+
+    def write_foreign(self, provider: S3Provider, key: str, body: bytes) -> None:
+        user, secret, _ = S3_CREDENTIALS
+        files = s3fs.S3FileSystem(
+            key=user, secret=secret, endpoint_url=provider.settings.endpoint_url, use_listings_cache=False
+        )
+        if not files.exists(provider.settings.bucket):
+            files.mkdir(provider.settings.bucket)
+        files.pipe_file(f"{provider.settings.bucket}/{key}", body)
+
+
+class TestFsspecMemory(ProviderConformance):
+    @pytest.fixture
+    def provider(self, request: pytest.FixtureRequest) -> FsspecProvider:
+        return make("fsspec-memory", request)
+
+    def write_foreign(self, provider: FsspecProvider, key: str, body: bytes) -> None:
+        files, root = fsspec.core.url_to_fs(provider.settings.url)
+        files.pipe_file(f"{root}/{key}", body)
+
+
+class TestPostgreSQL(ProviderConformance):
+    @pytest.fixture
+    def provider(self, request: pytest.FixtureRequest) -> PostgreSQLProvider:
+        return make("postgresql", request)
+
+
+class TestRedis(ProviderConformance):
+    @pytest.fixture
+    def provider(self, request: pytest.FixtureRequest) -> RedisProvider:
+        return make("redis", request)
+
+    def write_foreign(self, provider: RedisProvider, key: str, body: bytes) -> None:
+        with redis.Redis.from_url(provider.settings.url) as client:
+            client.set(provider.settings.prefix + key, body)
+
+
 class TestQdrantEmbedded(ProviderConformance):
     @pytest.fixture
-    def provider(self, tmp_path: Path) -> QdrantProvider:
-        return QdrantProvider(path=tmp_path / "qdrant")
+    def provider(self, request: pytest.FixtureRequest) -> QdrantProvider:
+        return make("qdrant-embedded", request)
+
+
+class TestQdrantServer(ProviderConformance):
+    @pytest.fixture
+    def provider(self, request: pytest.FixtureRequest) -> QdrantProvider:
+        return make("qdrant-server", request)
 
 
 class TestInMemory(ProviderConformance):
@@ -55,6 +112,10 @@ class TestCustomWithQuery(ProviderConformance):
     [
         (FileSystemProvider, {RecordProvider, CanQuery, CanStream, CanPurge, HasCollections}),
         (QdrantProvider, {RecordProvider, CanQuery, CanSearch, CanPurge, HasCollections}),
+        (S3Provider, {RecordProvider, CanQuery, CanStream, CanPurge, HasCollections}),
+        (FsspecProvider, {RecordProvider, CanQuery, CanStream, CanPurge, HasCollections}),
+        (PostgreSQLProvider, {RecordProvider, CanQuery, CanPurge, HasCollections}),
+        (RedisProvider, {RecordProvider, CanQuery, HasCollections}),
         (InMemoryProvider, {RecordProvider, CanQuery, CanPurge}),
         (MyCustomProvider, set()),
     ],
@@ -74,7 +135,7 @@ def test_the_class_line_tells_what_a_provider_can(
 
 
 def test_no_shared_test_is_overridden() -> None:
-    suites = [TestFileSystem, TestQdrantEmbedded, TestInMemory, TestCustom, TestCustomWithQuery]
+    suites = [suite for name, suite in globals().items() if name.startswith("Test")]
     overridden = [
         name
         for suite in suites

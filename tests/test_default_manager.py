@@ -88,3 +88,19 @@ def test_a_managers_environment_is_a_mapping(tmp_path: Path) -> None:
     with from_environment({"PRAVAL_STORAGE_PATH": str(tmp_path)}) as manager:
         manager.store(1, "filesystem", "k")
     assert (tmp_path / "k").exists()
+
+
+@pytest.mark.parametrize(
+    "variables, names",
+    [
+        ({}, []),
+        ({"POSTGRES_HOST": "db"}, ["postgresql"]),
+        ({"DATABASE_URL": "postgresql://db/x"}, ["postgresql"]),
+        ({"REDIS_URL": "redis://cache"}, ["redis"]),
+        ({"AWS_S3_BUCKET": "b", "REDIS_HOST": "cache", "POSTGRES_HOST": ""}, ["redis", "s3"]),
+        ({"S3_BUCKET_NAME": "b"}, ["s3"]),
+    ],
+)
+def test_the_environment_names_the_servers_there_are(variables: dict[str, str], names: list[str]) -> None:
+    with from_environment(variables) as manager:
+        assert list(manager.providers) == ["filesystem", "qdrant", *names]

@@ -7,21 +7,20 @@ question (filter, order, limit) is a case.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import pytest
+from backends import BACKENDS, make
 from conftest import cases
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from praval_storage import DataManager, DataReference, RecordProvider, StorageError
+from praval_storage import DataManager, DataReference, StorageError
 from praval_storage.filters import And, Not, Or, equal, parse, parse_order, sort_records
-from praval_storage.providers import FileSystemProvider, QdrantProvider
 from praval_storage.records import Draft
 from praval_storage.testing import InMemoryProvider, strategies
 from praval_storage.testing.strategies import Sample
@@ -34,12 +33,6 @@ QUESTIONS = 7
 NO_SHRINKING = [phase for phase in Phase if phase is not Phase.shrink]
 """Storing a hundred variants of the records takes minutes; :func:`smallest` takes a second."""
 KEYS = [key for pair in zip(strategies.KEYS, (f"more/{n}" for n in range(15)), strict=True) for key in pair]
-
-PROVIDERS: dict[str, Callable[[Path], RecordProvider]] = {
-    "filesystem": lambda folder: FileSystemProvider(base_path=folder / "files"),
-    "qdrant": lambda folder: QdrantProvider(path=folder / "qdrant"),
-    "memory": lambda _: InMemoryProvider(),
-}
 
 
 @dataclass(frozen=True)
@@ -80,9 +73,9 @@ questions = some(
 
 
 @pytest.mark.timeout(7_200)
-@pytest.mark.parametrize("name", PROVIDERS)
-def test_a_query_answers_what_matches_answers(name: str, tmp_path: Path) -> None:
-    provider = PROVIDERS[name](tmp_path)
+@pytest.mark.parametrize("name", [*BACKENDS, "memory"])
+def test_a_query_answers_what_matches_answers(name: str, request: pytest.FixtureRequest) -> None:
+    provider = InMemoryProvider() if name == "memory" else make(name, request)
     wanted = cases(2_000, 50_000)
     asked = 0
 
@@ -90,10 +83,10 @@ def test_a_query_answers_what_matches_answers(name: str, tmp_path: Path) -> None
     @given(tables, questions)
     def ask(table: list[Sample], about: list[Question]) -> None:
         nonlocal asked
-        with stored(dm, provider, table) as samples:
+        with stored(dm, HERE, table) as samples:
             for question in about:
-                if wrong := difference(dm, samples, question):
-                    at_its_smallest = difference(dm, samples, smallest(dm, samples, question))
+                if wrong := difference(dm, HERE, samples, question):
+                    at_its_smallest = difference(dm, HERE, samples, smallest(dm, HERE, samples, question))
                     pytest.fail(f"{wrong}\n\nat its smallest:\n{at_its_smallest}", pytrace=False)
                 asked += 1
 
@@ -103,16 +96,17 @@ def test_a_query_answers_what_matches_answers(name: str, tmp_path: Path) -> None
 
 
 @contextmanager
-def stored(dm: DataManager, provider: RecordProvider, table: list[Sample]) -> Iterator[list[Sample]]:
+def stored(dm: DataManager, where: str, table: list[Sample]) -> Iterator[list[Sample]]:
     """The table as it is found again, which is as it was, with the sizes and formats of this provider."""
     drafts = [
         Draft(each.key, each.data, each.metadata, each.updated_at, created_at=each.created_at)
         for each in table
         if each.updated_at is not None
     ]
+    provider = dm.providers[where]
     try:
         assert [result.error for result in provider.write(drafts)] == [None] * len(table)
-        found = dm.query(HERE, limit=None, order_by="key").records
+        found = dm.query(where, limit=None, order_by="key").records
         samples = sorted(table, key=lambda sample: sample.key)
         for record, sample in zip(found, samples, strict=True):
             assert record.key == sample.key
@@ -124,17 +118,17 @@ def stored(dm: DataManager, provider: RecordProvider, table: list[Sample]) -> It
             for record, sample in zip(found, samples, strict=True)
         ]
     finally:
-        dm.delete_many(DataReference(HERE, draft.key) for draft in drafts).raise_for_errors()
+        dm.delete_many(DataReference(where, draft.key) for draft in drafts).raise_for_errors()
 
 
-def difference(dm: DataManager, samples: list[Sample], question: Question) -> str | None:
+def difference(dm: DataManager, where: str, samples: list[Sample], question: Question) -> str | None:
     """What is wrong with a provider's answer, with the records it is wrong about."""
     order = parse_order(question.order_by)
     node = parse(question.filters)
     matching = [sample.key for sample in sort_records(samples, order) if node.matches(sample)]
     expected = Answer(matching[: question.limit], len(matching) > len(matching[: question.limit]))
     try:
-        result = dm.query(HERE, question.filters, question.limit, order_by=question.order_by)
+        result = dm.query(where, question.filters, question.limit, order_by=question.order_by)
     except StorageError as error:
         return f"{question}\nraised {error!r}"
     found = Answer(result.keys, result.truncated)
@@ -154,7 +148,7 @@ def is_as_good(found: Answer, expected: Answer, matching: list[str]) -> bool:
     )
 
 
-def smallest(dm: DataManager, samples: list[Sample], question: Question) -> Question:
+def smallest(dm: DataManager, where: str, samples: list[Sample], question: Question) -> Question:
     """The smallest part of a question that is answered wrongly as well."""
     match parse(question.filters):
         case And(children=children) | Or(children=children):
@@ -166,5 +160,5 @@ def smallest(dm: DataManager, samples: list[Sample], question: Question) -> Ques
     simpler = [Question(part.to_filters(), None, None) for part in parts]
     if question.order_by is not None or question.limit is not None:
         simpler.append(replace(question, order_by=None, limit=None))
-    wrong = next((part for part in simpler if difference(dm, samples, part)), None)
-    return question if wrong is None else smallest(dm, samples, wrong)
+    wrong = next((part for part in simpler if difference(dm, where, samples, part)), None)
+    return question if wrong is None else smallest(dm, where, samples, wrong)

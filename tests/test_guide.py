@@ -1,8 +1,8 @@
 """The code of the storage guide, run as printed; only the package is called ``praval_storage`` here.
 
 ``tests/data/storage-guide.md`` is the guide. Names it leaves open (``result``, ``embedding_model``, ``now``)
-are given values, and where a block names a provider that needs a server, an in-memory one stands under that
-name. The one substitution in the code itself: Qdrant's ``url=`` becomes ``path=``, the embedded engine.
+are given values. The servers are real; what is substituted in the code itself are their ports, the password
+of Redis, the ``...`` that stands for settings, and Qdrant's ``url=``, which becomes ``path=``.
 """
 
 from __future__ import annotations
@@ -15,9 +15,14 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
+import psycopg
 import pytest
+import s3fs
+from backends import make
+from psycopg import sql
 
 from praval_storage import (
     DataManager,
@@ -27,7 +32,7 @@ from praval_storage import (
     reset_data_manager,
 )
 from praval_storage.base import HasCollections
-from praval_storage.testing import InMemoryProvider
+from praval_storage.providers import RedisProvider
 
 GUIDE = (Path(__file__).parent / "data" / "storage-guide.md").read_text()
 
@@ -35,7 +40,12 @@ RUN = {
     "Basic Storage",
     "FileSystem Provider",
     "FileSystem Provider 2",
+    "PostgreSQL Provider",
+    "Redis Provider",
+    "S3 Provider",
     "Qdrant Provider",
+    "Programmatic Configuration",
+    "Provider Not Available",
     "Custom Storage Providers",
     "2. Use Metadata",
     "3. Handle Failures Gracefully",
@@ -52,20 +62,15 @@ SIGNATURES = {
     "Querying Data",
     "Searching (Vector Databases)",
 }
-LATER = {
-    "Storage with Agents": "agents",
-    "PostgreSQL Provider": "PostgreSQL",
-    "Redis Provider": "Redis",
-    "S3 Provider": "S3",
-    "@storage_enabled": "agents",
-    "@requires_storage": "agents",
-    "Programmatic Configuration": "PostgreSQL and Redis",
-    "Multi-Provider Storage": "agents",
-    "Storage with Memory Integration": "agents",
-    "Transaction-like Operations": "agents",
-    "Provider Not Available": "PostgreSQL",
+ELSEWHERE = {
+    "Storage with Agents",
+    "@storage_enabled",
+    "@requires_storage",
+    "Multi-Provider Storage",
+    "Storage with Memory Integration",
+    "Transaction-like Operations",
 }
-"""Blocks that need what this package does not have yet."""
+"""Blocks with agents: ``tests/test_agents.py`` runs them."""
 
 
 def blocks() -> dict[str, str]:
@@ -95,6 +100,37 @@ class EmbeddingModel:
         return vector
 
 
+def postgres_port(request: pytest.FixtureRequest) -> str:
+    """Makes the guide's user and database; what to put in place of its port."""
+    dsn = request.getfixturevalue("postgres_dsn")
+    with psycopg.connect(dsn, autocommit=True) as admin:
+        if not admin.execute("SELECT FROM pg_roles WHERE rolname = 'praval_user'").fetchone():
+            admin.execute("CREATE ROLE praval_user LOGIN PASSWORD 'secure_password'")
+            admin.execute("CREATE DATABASE praval_db OWNER praval_user")
+        return f"port={admin.info.port}"
+
+
+def redis_password(request: pytest.FixtureRequest) -> str:
+    return f"password={urlsplit(request.getfixturevalue('redis_url')).password!r}"
+
+
+def redis_port(request: pytest.FixtureRequest) -> str:
+    return f"port={urlsplit(request.getfixturevalue('redis_url')).port}"
+
+
+def postgres_settings(request: pytest.FixtureRequest) -> str:
+    return f"PostgreSQLProvider(dsn={request.getfixturevalue('postgres_dsn')!r})"
+
+
+SUBSTITUTES: dict[str, Callable[[pytest.FixtureRequest], str]] = {
+    'url="http://localhost:6333"': lambda _: 'path="./vectors"',
+    "port=5432": postgres_port,
+    "port=6379": redis_port,
+    "password=None": redis_password,
+    "PostgreSQLProvider(...)": postgres_settings,
+}
+"""What is printed, and what runs in its place."""
+
 Run = Callable[..., dict[str, Any]]
 
 
@@ -110,7 +146,7 @@ def dm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DataManager]
 
 
 @pytest.fixture
-def run(dm: DataManager) -> Run:
+def run(dm: DataManager, request: pytest.FixtureRequest) -> Run:
     """Run blocks one after the other in one namespace, which has ``dm`` and the names given."""
 
     def run_blocks(*names: str, **given: Any) -> dict[str, Any]:
@@ -118,7 +154,9 @@ def run(dm: DataManager) -> Run:
         for name in names:
             code = re.sub(r"\bpraval\.storage\b", "praval_storage", BLOCKS[name])
             code = code.replace("from praval import", "from praval_storage import")
-            code = code.replace('url="http://localhost:6333"', 'path="./vectors"')
+            for printed, real in SUBSTITUTES.items():
+                if printed in code:
+                    code = code.replace(printed, real(request))
             exec(compile(code, f"guide: {name}", "exec"), namespace)
         return namespace
 
@@ -127,8 +165,8 @@ def run(dm: DataManager) -> Run:
 
 def test_every_block_of_the_guide_is_accounted_for() -> None:
     assert not RUN & SIGNATURES
-    assert not (RUN | SIGNATURES) & LATER.keys()
-    assert RUN | SIGNATURES | LATER.keys() == BLOCKS.keys()
+    assert not (RUN | SIGNATURES) & ELSEWHERE
+    assert BLOCKS.keys() == RUN | SIGNATURES | ELSEWHERE
 
 
 def test_quick_start(run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -154,6 +192,72 @@ def test_filesystem_configuration(run: Run, dm: DataManager, tmp_path: Path) -> 
     text = (tmp_path / "storage" / "nice.json").read_text()
     assert json.loads(text) == {"content": "Hello", "n": 1}
     assert len(text.splitlines()) == 4
+
+
+def test_postgresql_provider(run: Run, dm: DataManager) -> None:
+    found = run("PostgreSQL Provider")
+    assert found["events"] == [{"user_id": 123, "action": "login"}]
+    assert found["events"].plan.pushed == {"metadata.event_type": "authentication"}
+    assert dm.retrieve(found["ref"]) == {"user_id": 123, "action": "login"}
+    columns = re.findall(r"^- `(\w+)`", GUIDE[GUIDE.index("**Schema**") :].partition("###")[0], re.MULTILINE)
+    assert columns == ["key", "data", "metadata", "created_at"]
+    settings = found["provider"].settings
+    with psycopg.connect(
+        host="localhost",
+        port=settings.port,
+        dbname="praval_db",
+        user="praval_user",
+        password="secure_password",
+    ) as connection:
+        [row] = connection.execute(
+            sql.SQL("SELECT {} FROM {} WHERE key = 'event_001'").format(
+                sql.SQL(", ").join(map(sql.Identifier, columns)), sql.Identifier(settings.table)
+            )
+        )
+    assert row[:3] == ("event_001", {"user_id": 123, "action": "login"}, found["ref"].metadata)
+    assert isinstance(row[3], datetime)
+    assert dm.delete(found["ref"])
+
+
+def test_redis_provider(run: Run, dm: DataManager) -> None:
+    found = run("Redis Provider")
+    [record] = dm.query("redis", {"key": "session:abc123"}).records
+    assert record.data == {"session_id": "abc123", "user": "alice"}
+    assert record.expires_at is not None
+    assert timedelta(minutes=59) < record.expires_at - datetime.now(UTC) <= timedelta(hours=1)
+    assert dm.delete(found["ref"])
+
+
+def test_s3_provider(run: Run, dm: DataManager, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_endpoint)
+    files = s3fs.S3FileSystem(key="YOUR_KEY", secret="YOUR_SECRET", endpoint_url=s3_endpoint)
+    if not files.exists("praval-data"):
+        files.mkdir("praval-data")
+    large = [{"n": n} for n in range(10_000)]
+    found = run("S3 Provider", large_dataset=large)
+    assert json.loads(files.cat_file("praval-data/datasets/training_data_v1.json")) == large
+    assert dm.retrieve(found["ref"]) == large
+    assert dm.delete(found["ref"])
+
+
+def test_programmatic_configuration(run: Run, dm: DataManager) -> None:
+    run("Programmatic Configuration")
+    assert set(dm.providers) == {"filesystem", "qdrant", "postgresql", "redis"}
+
+
+def test_the_solution_for_a_missing_provider(run: Run, dm: DataManager) -> None:
+    found = run("Provider Not Available")
+    assert dm.providers["postgresql"] is found["provider"]
+    assert dm.health("postgresql")["postgresql"].status == "up"
+
+
+def test_the_message_for_a_server_that_is_not_there(dm: DataManager, free_tcp_port: int) -> None:
+    kind, message = "ConnectionError", "Could not connect to Redis"
+    assert f"{kind}: {message}" in GUIDE
+    dm.register_provider("redis", RedisProvider(host="localhost", port=free_tcp_port))
+    with pytest.raises(ConnectionError, match=message) as caught:
+        dm.store({"n": 1}, "redis")
+    assert isinstance(caught.value, StorageError)
 
 
 def test_qdrant_provider(run: Run, dm: DataManager) -> None:
@@ -199,8 +303,8 @@ def test_custom_provider(run: Run, dm: DataManager) -> None:
     assert dm.store_many([1, 2], "custom").ok
 
 
-def test_metadata(run: Run, dm: DataManager) -> None:
-    dm.register_provider("postgresql", InMemoryProvider())
+def test_metadata(run: Run, dm: DataManager, request: pytest.FixtureRequest) -> None:
+    dm.register_provider("postgresql", make("postgresql", request))
     found = run("2. Use Metadata", result={"answer": 42})
     for filters in (
         {"metadata.created_by": "agent_name"},
@@ -216,8 +320,8 @@ def test_falling_back_to_the_filesystem(run: Run, dm: DataManager) -> None:
     assert dm.retrieve(found["ref"]) == {"n": 1}
 
 
-def test_temporary_data(run: Run, dm: DataManager) -> None:
-    dm.register_provider("redis", InMemoryProvider())
+def test_temporary_data(run: Run, dm: DataManager, request: pytest.FixtureRequest) -> None:
+    dm.register_provider("redis", make("redis", request))
     run("4. Clean Up Temporary Data", temp_result={"n": 1})
     [record] = dm.query("redis").records
     assert record.expires_at is not None
@@ -225,8 +329,8 @@ def test_temporary_data(run: Run, dm: DataManager) -> None:
     assert record.expires_at - record.created_at == timedelta(hours=1)
 
 
-def test_versioning(run: Run, dm: DataManager) -> None:
-    dm.register_provider("s3", InMemoryProvider())
+def test_versioning(run: Run, dm: DataManager, request: pytest.FixtureRequest) -> None:
+    dm.register_provider("s3", make("s3", request))
     weights = np.arange(6, dtype=np.float32)
     found = run("5. Version Your Data", model_weights=weights, version=3, now=lambda: datetime.now(UTC))
     assert found["ref"].key == "models/v3/weights.pkl"

@@ -7,9 +7,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from praval_storage.providers.filesystem import FileSystemProvider
+    from praval_storage.providers.fsspec import FsspecProvider
+    from praval_storage.providers.postgresql import PostgreSQLProvider
     from praval_storage.providers.qdrant import QdrantProvider
+    from praval_storage.providers.redis import RedisProvider
+    from praval_storage.providers.s3 import S3Provider
 
-__all__ = ["FileSystemProvider", "QdrantProvider"]
+__all__ = [
+    "FileSystemProvider",
+    "FsspecProvider",
+    "PostgreSQLProvider",
+    "QdrantProvider",
+    "RedisProvider",
+    "S3Provider",
+]
 
 
 class BuiltIn(NamedTuple):
@@ -21,7 +32,11 @@ class BuiltIn(NamedTuple):
 
 BUILT_IN = {
     "FileSystemProvider": BuiltIn("filesystem", None),
+    "FsspecProvider": BuiltIn("fsspec", "s3"),
+    "PostgreSQLProvider": BuiltIn("postgresql", "postgresql"),
     "QdrantProvider": BuiltIn("qdrant", "qdrant"),
+    "RedisProvider": BuiltIn("redis", "redis"),
+    "S3Provider": BuiltIn("s3", "s3"),
 }
 
 

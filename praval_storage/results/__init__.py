@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self, overload
 
+from praval_storage.display import as_html, facts, listed, printable
 from praval_storage.errors import StorageError
 from praval_storage.reference import DataReference
 from praval_storage.results.sequence import RowSequence, Source
-from praval_storage.results.text import listed, printable
 from praval_storage.scan import Neighbour, Plan
 
 __all__ = ["BatchResult", "Listing", "Outcome", "QueryResult", "SearchResult", "Source"]
@@ -182,6 +182,11 @@ class BatchResult(Sequence[Outcome]):
 
     def __repr__(self) -> str:
         return f"BatchResult: {self._summary()}"
+
+    def _repr_html_(self) -> str:
+        failed = {"no key" if each.key is None else each.key: each.error for each in self.failed}
+        title = f"BatchResult: {len(self) - len(failed)} of {len(self)} succeeded"
+        return as_html(facts(title, {key: str(error) for key, error in failed.items()}))
 
     def _summary(self) -> str:
         failed = self.failed

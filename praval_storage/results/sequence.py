@@ -16,11 +16,8 @@ from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar, overload
 
-from praval_storage.errors import InvalidFilterError, KeyNotFoundError
-from praval_storage.filters import Path
-from praval_storage.records import MISSING, Record, Stored
-from praval_storage.reference import DataReference
-from praval_storage.results.text import (
+from praval_storage.display import (
+    SHOWN,
     Table,
     as_html,
     as_text,
@@ -30,6 +27,10 @@ from praval_storage.results.text import (
     size_text,
     time_text,
 )
+from praval_storage.errors import InvalidFilterError, KeyNotFoundError
+from praval_storage.filters import Path
+from praval_storage.records import MISSING, Record, Stored
+from praval_storage.reference import DataReference
 from praval_storage.scan import Plan
 from praval_storage.serialization import decode_metadata
 
@@ -43,8 +44,6 @@ T = TypeVar("T", covariant=True)
 
 CHUNK = 256
 """Bodies fetched together while iterating."""
-SHOWN = 10
-"""Rows in a repr."""
 PARTITION = 10_000
 """Records in a partition of a Dask frame."""
 
@@ -216,7 +215,8 @@ class RowSequence(Sequence[T]):
         if self._values[place] is MISSING:
             if _lacks_body(self._rows[place]):
                 self._fetch([place])
-            self._values[place] = self._source.load(self._rows[place])
+            row = self._rows[place]
+            self._values[place] = self._source.load(row) if row.data is MISSING else row.data
         return self._values[place]
 
     def _all_values(self) -> list[Any]:

@@ -39,7 +39,8 @@ def encode(
     of value; else the one of the type: text for ``str``, bytes for bytes-like, Parquet for frames, series
     and tables, ``.npy`` for arrays, PNG for images, and JSON for everything else. A dict under ``a.csv``
     is therefore JSON, an array under ``a.json`` nested lists. Bytes are always bytes. A path or a binary
-    file object is not read: the body is the stream, its format that of the key's or the path's suffix.
+    file object is not read: the body is the stream, its format that of the key's or the path's suffix. A
+    :class:`Content` is what it is.
 
     Args:
         data: What to store.
@@ -54,6 +55,8 @@ def encode(
     """
     if format is not None:
         _check_known(format)
+    if isinstance(data, Content):
+        return _given(data, allow_pickle)
     if type(data) not in _BUILTIN and (hasattr(data, "read") or isinstance(data, Path)):
         return _stream(data, key, format)
     module = _whole(data)
@@ -117,6 +120,12 @@ def _stream(data: Any, key: str | None, format: str | None) -> Content:
     named = named_format(key) or (named_format(str(name)) if isinstance(name, (str, Path)) else None)
     body = open_path(data) if isinstance(data, Path) else data
     return Content(format or named or "bytes", body)
+
+
+def _given(content: Content, allow_pickle: bool) -> Content:
+    if content.format == "pickle" and not allow_pickle:
+        raise _unfitting(content, "pickle", None, allow_pickle)
+    return content
 
 
 def _whole(data: Any) -> str | None:

@@ -28,7 +28,6 @@ from praval_storage.errors import (
     KeyNotFoundError,
     SerializationError,
     StorageConnectionError,
-    StoragePermissionError,
     StorageTimeoutError,
     UnsupportedOperationError,
 )
@@ -793,26 +792,3 @@ def test_settings_from_the_environment(tmp_path: Path) -> None:
 def test_settings_that_make_no_sense(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         QdrantProvider(**options)
-
-
-def test_a_server_that_is_not_there() -> None:
-    provider = QdrantProvider("https://127.0.0.1:1", api_key="secret", timeout=2)
-    with pytest.raises(StorageConnectionError, match="Could not connect to Qdrant") as caught:
-        provider.store("a", 1, {})
-    assert "QDRANT_URL" in str(caught.value)
-    assert "secret" not in str(caught.value)
-
-
-def test_a_server_that_refuses() -> None:
-    from httpx import Headers
-    from qdrant_client.http.exceptions import UnexpectedResponse
-
-    from praval_storage.providers.qdrant import server_errors
-
-    for status, kind in {
-        401: StoragePermissionError,
-        403: StoragePermissionError,
-        504: StorageTimeoutError,
-    }.items():
-        error = UnexpectedResponse(status, "no", b"key", Headers())
-        assert isinstance(server_errors.refused(error, "http://h"), kind)

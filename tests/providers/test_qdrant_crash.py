@@ -12,7 +12,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from time import sleep
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -56,17 +56,26 @@ def write(path: str, seed: int, log: int) -> None:
 
 
 def serve() -> None:
-    """Fork a writer per request, kill it after a while: lines of ``path seed seconds log``."""
+    """Fork a writer per request, kill it after a while: lines of ``path seed writing seconds log``."""
     for request in sys.stdin:
-        path, seed, seconds, log = request.split("\t")
+        path, seed, writing, seconds, log = request.rstrip("\n").split("\t")
         child = os.fork()
         if child == 0:
-            write(path, int(seed), os.open(log.strip(), os.O_WRONLY | os.O_CREAT | os.O_TRUNC))
+            write(path, int(seed), os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC))
+        if writing == "True":
+            await_success(Path(log))
         sleep(float(seconds))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         sys.stdout.write("killed\n")
         sys.stdout.flush()
+
+
+def await_success(log: Path) -> None:
+    """Until the first record is stored, however busy the machine is."""
+    deadline = monotonic() + 60
+    while monotonic() < deadline and not (log.exists() and b"did " in log.read_bytes()):
+        sleep(0.002)
 
 
 class Expected:
@@ -109,9 +118,9 @@ def test_kills_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
             if number % PER_FOLDER == 0:  # making a folder is interrupted as well
                 folder, expected = tmp_path / f"q{number}", Expected()
             # Some while the folder is being made or opened, most while records are written.
-            seconds = rng.choice((rng.uniform(0, 0.1), rng.uniform(0.05, 0.15)))
+            writing, seconds = rng.random() < 0.7, rng.uniform(0, 0.1)
             log = tmp_path / f"{number}.log"
-            server.stdin.write(f"{folder}\t{number + 1}\t{seconds}\t{log}\n")
+            server.stdin.write(f"{folder}\t{number + 1}\t{writing}\t{seconds}\t{log}\n")
             server.stdin.flush()
             assert server.stdout.readline() == "killed\n"
             lines = log.read_text() if log.exists() else ""
@@ -120,7 +129,7 @@ def test_kills_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
             if number % 2:
                 expected.check(folder)
         server.stdin.close()
-    assert acknowledged > KILLS
+    assert acknowledged > KILLS / 2
 
 
 if __name__ == "__main__":

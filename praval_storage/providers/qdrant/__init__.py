@@ -1,8 +1,9 @@
 """Qdrant: the embedded engine or a server, one payload layout, one filter compiler.
 
 ``provider`` is the class; ``payload``, ``vectors``, ``conditions``, ``filters``, ``reading`` and ``writing``
-are shared by both engines, which meet the protocol in ``engine``: ``edge`` in-process, ``server`` through
-qdrant-client.
+are shared by both engines, which meet the protocol in ``engine``: ``edge`` in-process (with ``folder``,
+``shard`` and ``optimize``), ``server`` through qdrant-client (with ``address``, ``connection``, ``wire`` and
+``server_errors``).
 """
 
 from praval_storage.providers.qdrant.provider import QdrantProvider

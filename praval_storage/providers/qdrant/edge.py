@@ -244,7 +244,16 @@ def _payload(selector: Selector) -> Any:
 
 
 def _rows(records: Iterable[Any]) -> list[Row]:
-    return [Row(record.id, record.payload or {}, record.vector) for record in records]
+    return [Row(record.id, record.payload or {}, _vector(record.vector)) for record in records]
+
+
+def _vector(vector: Any) -> Any:
+    """Sparse vectors are objects of the engine; the rest is plain already."""
+    if isinstance(vector, dict):
+        return {name: _vector(one) for name, one in vector.items()}
+    if isinstance(vector, edge.SparseVector):
+        return {"indices": vector.indices, "values": vector.values}
+    return vector
 
 
 def _load(path: Path) -> edge.EdgeShard:

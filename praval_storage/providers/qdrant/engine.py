@@ -26,10 +26,21 @@ SEARCH_EF: Final = 128
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Dimension and metric of one vector of a collection."""
+    """One vector of a collection.
+
+    Attributes:
+        size: Dimension.
+        distance: Metric.
+        multi: Whether a point has a list of such vectors, as late interaction models make them.
+    """
 
     size: int
     distance: str
+    multi: bool = False
+
+    def shaped(self, vector: list[float]) -> list[Any]:
+        """A vector as the engine takes it."""
+        return [vector] if self.multi and vector else vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +93,11 @@ class Point(NamedTuple):
     """A point about to be written; its vector is empty for a record that has none."""
 
     id: PointId
-    vector: list[float]
+    vector: list[Any]
     using: str
     payload: dict[str, Any]
 
-    def vectors(self) -> list[float] | dict[str, list[float]]:
+    def vectors(self) -> list[Any] | dict[str, list[Any]]:
         """The vector as both engines take it: bare when it is the only one, by name otherwise."""
         if not self.vector:
             return {}
@@ -113,7 +124,7 @@ class Selector(NamedTuple):
 class Nearest(NamedTuple):
     """A search: the vector, the name of those it is compared with, how many rows, of how many candidates."""
 
-    vector: list[float]
+    vector: list[Any]
     using: str
     limit: int
     ef: int

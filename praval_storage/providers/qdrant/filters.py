@@ -25,8 +25,8 @@ from praval_storage.providers.qdrant.payload import LAYOUT, LAYOUT_1, LOOSE, tim
 from praval_storage.pushdown import Compiler, Native
 
 OURS: Condition = {"key": LAYOUT, "match": {"value": LAYOUT_1}}
-FOREIGN: Condition = {"is_empty": {"key": LAYOUT}}
-GATES: Mapping[str, str] = {LAYOUT: "integer", LOOSE: "keyword"}
+FOREIGN: Condition = {"must_not": [OURS]}
+GATES: Mapping[str, str] = {LAYOUT: "keyword", LOOSE: "keyword"}
 """The indexes every filtered collection needs."""
 
 

@@ -17,11 +17,13 @@ import base64
 import re
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import orjson
+from uuid_utils.compat import uuid5  # twice as fast as the standard library's
 
 from praval_storage.base import Item
 from praval_storage.errors import SerializationError
@@ -31,7 +33,8 @@ from praval_storage.records import NO_METADATA, Stored
 from praval_storage.serialization import TYPES_KEY
 
 LAYOUT: Final = "_praval"
-LAYOUT_1: Final = 1
+LAYOUT_1: Final = "praval_storage/1"
+"""Nobody writes this by accident."""
 LOOSE: Final = "loose"
 NONCE: Final = "nonce"
 """Tells who won when several writers insert the same record; only on servers."""
@@ -118,6 +121,7 @@ def payload_of(item: Item, created_at: datetime, max_body: int) -> dict[str, Any
     return payload
 
 
+@lru_cache(64)  # the records of a batch are written at one time
 def time_text(moment: datetime) -> str:
     """RFC 3339 in UTC to the microsecond, in a form whose text order is the order in time."""
     return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"

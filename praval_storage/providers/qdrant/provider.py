@@ -24,7 +24,7 @@ from praval_storage.filters import Node
 from praval_storage.providers.qdrant.engine import SEARCH_EF, Engine, Progress, Rules
 from praval_storage.providers.qdrant.filters import expired_before
 from praval_storage.providers.qdrant.reading import Reader
-from praval_storage.providers.qdrant.settings import DEFAULT_PATH, QdrantSettings
+from praval_storage.providers.qdrant.settings import QdrantSettings
 from praval_storage.providers.qdrant.vectors import POINTER, choose
 from praval_storage.providers.qdrant.writing import Batch, find_existing
 from praval_storage.records import Draft, Stored
@@ -44,7 +44,8 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, CanPurge, HasCollectio
     comes back exactly as it went in. Records without one are stored, listed and filtered like any other.
 
     Args:
-        url: Server, for example ``http://localhost:6333``.
+        url: Server, for example ``http://localhost:6333``; ``https://user:password@host`` for a proxy that
+            wants a login.
         collection_name: Collection; made by the first write.
         vector_size: Dimension; taken from the first vector when left out.
         path: Folder of the embedded engine; ``./storage/.praval/qdrant`` when nothing is given.
@@ -54,7 +55,7 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, CanPurge, HasCollectio
             data, and for searching by text.
         vector_name: Which of several named vectors of somebody else's collection is searched.
         client: A ready client to use instead; it is never closed here.
-        timeout: Seconds a server may take to answer.
+        timeout: Seconds a server may take to answer; connecting is given up after 5 at most.
         prefer_grpc: Talk gRPC to the server.
         search_ef: Candidates an HNSW search keeps at least: more find more of the nearest, and take longer
             (Malkov and Yashunin, https://arxiv.org/abs/1603.09320).
@@ -201,12 +202,10 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, CanPurge, HasCollectio
         self.__dict__.pop("_reader", None)
 
     def secrets(self) -> Iterable[str]:
-        return filter(None, (self.settings.api_key,))
+        return self.settings.secrets
 
     def __repr__(self) -> str:
-        place = (
-            "client" if self._client is not None else self.settings.url or self.settings.path or DEFAULT_PATH
-        )
+        place = "client" if self._client is not None else self.settings.place
         return f"<QdrantProvider {self.settings.collection!r} at {place}>"
 
     def __getstate__(self) -> dict[str, Any]:

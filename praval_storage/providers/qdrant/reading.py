@@ -81,7 +81,7 @@ class Reader:
         compiled = compile_filter(where, schema)
         index = self._index(schema, compiled)
         started = perf_counter()
-        asked = Nearest(wanted, name, limit, ef=max(self.rules.search_ef, 2 * limit))
+        asked = Nearest(space.shaped(wanted), name, limit, ef=max(self.rules.search_ef, 2 * limit))
         rows = self.engine.nearest(asked, compiled.condition, layout.RECORD)
         seconds = perf_counter() - started
         return Neighbours(
@@ -141,7 +141,7 @@ class Reader:
         """Make the indexes a filter needs, where they are worth it; which ones serve it."""
         missing = compiled.indexes.keys() - schema.indexes.keys() - self.asked_for
         made: set[str] = set()
-        if missing and self.engine.figures().points >= INDEX_FROM:
+        if missing and (schema.figures or self.engine.figures()).points >= INDEX_FROM:
             self.asked_for.update(missing)
             for path in sorted(missing):
                 with suppress(StoragePermissionError):  # a read-only key filters without an index

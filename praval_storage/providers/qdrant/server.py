@@ -1,7 +1,7 @@
 """A Qdrant server, through ``qdrant-client``; also any ready client, such as ``QdrantClient(":memory:")``.
 
-The only module that imports the client (which takes a second): the provider loads it when it is given a URL
-or a client, and not before.
+With ``connection``, ``server_errors`` and ``wire`` the only module that imports the client (which takes a
+second): the provider loads it when it is given a URL or a client, and not before.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from functools import cached_property
 from typing import Any
 
 from qdrant_client import QdrantClient, models
-from qdrant_client.http.exceptions import UnexpectedResponse
 
 from praval_storage.errors import StorageTimeoutError
+from praval_storage.providers.qdrant.connection import alone, connect, is_local, place_of
 from praval_storage.providers.qdrant.engine import (
     DEFAULT_VECTOR,
     Condition,
@@ -33,7 +33,7 @@ from praval_storage.providers.qdrant.engine import (
     Space,
 )
 from praval_storage.providers.qdrant.payload import NONCE
-from praval_storage.providers.qdrant.server_errors import translated
+from praval_storage.providers.qdrant.server_errors import REFUSALS, translated
 from praval_storage.providers.qdrant.settings import QdrantSettings
 from praval_storage.providers.qdrant.wire import (
     describe,
@@ -68,26 +68,26 @@ class ServerEngine:
     batch_bytes = 4 << 20
 
     def __init__(self, settings: QdrantSettings, client: QdrantClient | None) -> None:
-        self.place = settings.url or "the client that was passed in"
+        self.place = settings.place if client is None else place_of(client)
         self._settings = settings
         self._given = client
-        self._own: QdrantClient | None = None
-        self._pid = os.getpid()
+        self._clients: dict[int, QdrantClient] = {}
         self._name = settings.collection
 
     @property
     def _client(self) -> QdrantClient:
         if self._given is not None:
             return self._given
-        # Connections do not survive a fork: the child makes its own and leaves the parent's alone.
-        if self._own is None or self._pid != os.getpid():
-            self._own, self._pid = _connect(self._settings), os.getpid()
-        return self._own
+        # By process: connections do not survive a fork, and the child leaves the parent's alone.
+        pid = os.getpid()
+        return self._clients.get(pid) or self._clients.setdefault(pid, connect(self._settings))
 
     @contextmanager
     def _calling(self) -> Iterator[QdrantClient]:
-        with translated(self.place, self._settings.timeout):
-            yield self._client
+        with translated(self.place, self._settings.timeout, self._settings.secrets):
+            client = self._client
+            with alone(client):
+                yield client
 
     @cached_property
     def _knows_texts(self) -> bool:
@@ -113,18 +113,25 @@ class ServerEngine:
         with self._calling() as client:
             try:
                 client.create_collection(self._name, vectors_config=vectors)
-            except (UnexpectedResponse, ValueError):
-                if not client.collection_exists(self._name):
+            except REFUSALS:
+                if describe(client, self._name) is None:
                     raise
                 # Another writer was faster.
 
     def add_vector(self, space: Space) -> None:
         config = models.DenseVectorConfig(size=space.size, distance=distance_of(space))
+        wanted = models.DenseVectorNameConfig(dense=config)
         with self._calling() as client:
-            client.create_vector_name(self._name, DEFAULT_VECTOR, models.DenseVectorNameConfig(dense=config))
+            try:
+                client.create_vector_name(self._name, DEFAULT_VECTOR, wanted)
+            except REFUSALS:
+                info = describe(client, self._name)
+                if info is None or DEFAULT_VECTOR not in spaces_of(info.config.params.vectors):
+                    raise
+                # Another writer was faster.
 
     def create_index(self, path: str, kind: str) -> None:
-        if _is_local(self._client):
+        if is_local(self._client):
             return  # it has none, and warns
         with self._calling() as client:
             client.create_payload_index(self._name, path, index_params(kind, prefix=self._knows_texts))
@@ -193,7 +200,7 @@ class ServerEngine:
                 query_filter=make_filter(condition) if condition else None,
                 limit=query.limit,
                 # The local mode has no index, and warns.
-                search_params=None if _is_local(client) else models.SearchParams(hnsw_ef=query.ef),
+                search_params=None if is_local(client) else models.SearchParams(hnsw_ef=query.ef),
                 with_payload=payload_selector(selector),
                 with_vectors=selector.vectors,
             )
@@ -229,27 +236,10 @@ class ServerEngine:
         return f"server {version}, {self.place}, {self.figures().points:,} points in {self._name!r}"
 
     def close(self) -> None:
-        if self._own is not None and self._pid == os.getpid():
-            self._own.close()
-        self._own = None
+        if client := self._clients.pop(os.getpid(), None):
+            client.close()
 
 
 def open_engine(settings: QdrantSettings, client: QdrantClient | None) -> ServerEngine:
     """The engine of a provider's settings."""
     return ServerEngine(settings, client)
-
-
-def _connect(settings: QdrantSettings) -> QdrantClient:
-    # The compatibility check would call the server before it is needed, and warn when it is not there.
-    return QdrantClient(
-        url=settings.url,
-        api_key=settings.api_key,
-        timeout=max(1, round(settings.timeout)),
-        prefer_grpc=settings.prefer_grpc,
-        check_compatibility=False,
-    )
-
-
-def _is_local(client: QdrantClient) -> bool:
-    options = client.init_options
-    return options.get("location") == ":memory:" or options.get("path") is not None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from praval_storage.errors import ConfigurationError
+from praval_storage.providers.qdrant.address import Address, parse_address
 from praval_storage.providers.qdrant.engine import DISTANCES, SEARCH_EF
 
 DEFAULT_PATH = "./storage/.praval/qdrant"
@@ -18,19 +19,19 @@ class QdrantSettings:
     """Where a collection is, and what its vectors are.
 
     Attributes:
-        url: Server; ``None`` = embedded.
+        url: Server, with a login where a proxy wants one; ``None`` = embedded.
         path: Folder of the embedded engine.
         api_key: Credential of the server.
         collection: Name of the collection.
         vector_size: Dimension; taken from the first vector when ``None``.
         distance: ``"cosine"``, ``"dot"``, ``"euclid"`` or ``"manhattan"``.
         vector_name: Which of several named vectors of somebody else's collection is meant.
-        timeout: Seconds a server may take to answer.
+        timeout: Seconds a server may take to answer; connecting may take 5 of them.
         prefer_grpc: Talk gRPC to the server.
         search_ef: Candidates an HNSW search keeps at least: more find more of the nearest, and take longer.
     """
 
-    url: str | None = None
+    url: str | None = field(default=None, repr=False)
     path: str | None = None
     api_key: str | None = field(default=None, repr=False)
     collection: str = "praval_vectors"
@@ -52,11 +53,32 @@ class QdrantSettings:
             raise ConfigurationError(f"vector_size must be between 1 and 65,536, not {self.vector_size!r}")
         if self.search_ef < 1:
             raise ConfigurationError(f"search_ef must be at least 1, not {self.search_ef!r}")
+        if self.timeout <= 0:
+            raise ConfigurationError(f"timeout must be a positive number of seconds, not {self.timeout!r}")
+        if self.url:
+            parse_address(self.url)
+        _check_api_key(self.api_key)
         _check_collection(self.collection)
+
+    @property
+    def address(self) -> Address | None:
+        """Where the server is; ``None`` = embedded."""
+        return parse_address(self.url) if self.url else None
+
+    @property
+    def place(self) -> str:
+        """Server or folder, for people; never with a credential."""
+        return self.address.url if self.address else self.path or DEFAULT_PATH
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no message may show."""
+        key = (self.api_key,) if self.api_key else ()
+        return (*key, *self.address.secrets) if self.address else key
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
-        """``QDRANT_URL``, ``QDRANT_API_KEY``, ``QDRANT_COLLECTION`` and ``QDRANT_PATH``.
+        """``QDRANT_URL``, ``QDRANT_API_KEY``, ``QDRANT_COLLECTION`` (or ``_NAME``) and ``QDRANT_PATH``.
 
         Without a URL the embedded engine lives beside the files of the filesystem provider, unless
         ``QDRANT_PATH`` says otherwise.
@@ -66,6 +88,15 @@ class QdrantSettings:
         path = environ.get("QDRANT_PATH") or (None if url else str(Path(base, ".praval", "qdrant")))
         name = environ.get("QDRANT_COLLECTION") or environ.get("QDRANT_COLLECTION_NAME") or "praval_vectors"
         return cls(url, path, environ.get("QDRANT_API_KEY") or None, name)
+
+
+def _check_api_key(key: str | None) -> None:
+    """Some errors of the HTTP library quote a header they cannot send."""
+    if key and not (key.isascii() and key.isprintable() and " " not in key):
+        raise ConfigurationError(
+            "api_key holds a blank, a line break or another character that no key has",
+            hint="Strip it: keys read from files end with a line break",
+        )
 
 
 def _check_collection(name: str) -> None:

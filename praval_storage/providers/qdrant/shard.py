@@ -22,6 +22,11 @@ DISTANCES = {
     "euclid": edge.Distance.Euclid,
     "manhattan": edge.Distance.Manhattan,
 }
+_INDEXING = {
+    # The default threshold (KB of vectors) would leave collections of a few thousand without an index.
+    "optimizers": {"indexing_threshold": 1_000, "default_segment_number": 1},
+    "hnsw_config": {"m": 16, "ef_construct": 128, "full_scan_threshold": 10_000, "max_indexing_threads": 0},
+}
 
 
 def create_shard(path: Path, space: Space | None) -> None:
@@ -42,13 +47,8 @@ def create_shard(path: Path, space: Space | None) -> None:
 
 def optimize_shard(path: Path) -> None:
     """Build the HNSW index of a shard nobody has open; holds the interpreter lock for its whole run."""
-    config = edge.EdgeConfig(
-        **_known_vectors(path),
-        # The default threshold would leave collections of a few thousand vectors without an index.
-        optimizers=edge.EdgeOptimizersConfig(indexing_threshold=1_000, default_segment_number=1),
-        hnsw_config=edge.HnswIndexConfig(m=16, ef_construct=128, full_scan_threshold=10_000),
-    )
-    shard = edge.EdgeShard.load(str(path), config)
+    _configure(path)
+    shard = edge.EdgeShard.load(str(path))
     shard.optimize()
     shard.close()
 
@@ -56,20 +56,17 @@ def optimize_shard(path: Path) -> None:
 def spaces_of(path: Path) -> dict[str, Space]:
     """The vectors of a shard by name, from its configuration."""
     vectors = _config(path).get("vectors") or {}
-    return {name: Space(int(found["size"]), found["distance"].lower()) for name, found in vectors.items()}
+    return {
+        name: Space(int(found["size"]), found["distance"].lower(), "multivector_config" in found)
+        for name, found in vectors.items()
+    }
 
 
-def _known_vectors(path: Path) -> dict[str, Any]:
-    """The engine wants one vector repeated whenever it is given a configuration."""
-    if spaces := spaces_of(path):
-        return {
-            "vectors": {
-                name: edge.EdgeVectorParams(space.size, DISTANCES[space.distance])
-                for name, space in spaces.items()
-            }
-        }
-    sparse = _config(path).get("sparse_vectors") or {}
-    return {"sparse_vectors": {name: edge.EdgeSparseVectorParams() for name in sparse}}
+def _configure(path: Path) -> None:
+    """Say in the engine's own file how to index: given as a config it wants every vector described again."""
+    beside = Path(path, f"{CONFIG}.new")
+    beside.write_text(json.dumps(_config(path) | _INDEXING), encoding="utf-8")
+    beside.replace(path / CONFIG)
 
 
 def _config(path: Path) -> dict[str, Any]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from http.client import NOT_FOUND
 from typing import Any
 from uuid import UUID
 
 from qdrant_client import QdrantClient, models
-from qdrant_client.http.exceptions import UnexpectedResponse
 
 from praval_storage.providers.qdrant.engine import (
     DEFAULT_VECTOR,
@@ -18,6 +16,7 @@ from praval_storage.providers.qdrant.engine import (
     Selector,
     Space,
 )
+from praval_storage.providers.qdrant.server_errors import REFUSALS, is_missing
 
 
 def make_filter(condition: Condition) -> models.Filter:
@@ -30,12 +29,8 @@ def describe(client: QdrantClient, name: str) -> models.CollectionInfo | None:
     """What the server says of a collection; ``None`` when there is none."""
     try:
         return client.get_collection(name)
-    except UnexpectedResponse as error:
-        if error.status_code == NOT_FOUND:
-            return None
-        raise
-    except ValueError as error:  # the local mode
-        if "not found" in str(error):
+    except REFUSALS as error:
+        if is_missing(error):
             return None
         raise
 
@@ -65,7 +60,10 @@ def distance_of(space: Space) -> models.Distance:
 def spaces_of(vectors: Any) -> dict[str, Space]:
     """The dense vectors of a collection by name."""
     named = vectors if isinstance(vectors, dict) else {DEFAULT_VECTOR: vectors} if vectors else {}
-    return {name: Space(found.size, found.distance.value.lower()) for name, found in named.items()}
+    return {
+        name: Space(found.size, found.distance.value.lower(), found.multivector_config is not None)
+        for name, found in named.items()
+    }
 
 
 def payload_selector(selector: Selector) -> Any:

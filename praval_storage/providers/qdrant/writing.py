@@ -10,7 +10,16 @@ from typing import Any, NamedTuple, TypeVar
 from praval_storage.base import BaseStorageProvider, Item, StorageResult, boundary
 from praval_storage.errors import KeyExistsError, StorageError
 from praval_storage.providers.qdrant import payload as layout
-from praval_storage.providers.qdrant.engine import DEFAULT_VECTOR, Engine, Point, PointId, Row, Rules, Space
+from praval_storage.providers.qdrant.engine import (
+    DEFAULT_VECTOR,
+    Engine,
+    Point,
+    PointId,
+    Row,
+    Rules,
+    Schema,
+    Space,
+)
 from praval_storage.providers.qdrant.filters import GATES, expired_before
 from praval_storage.providers.qdrant.vectors import check_size, choose, vector_of
 
@@ -132,11 +141,12 @@ class Batch:
             self._engine.create(space)
             for path, kind in GATES.items():
                 self._engine.create_index(path, kind)
-        elif schema.spaces:
-            return choose(schema, self._rules)
-        elif space:
+            # Another writer may have been faster, with vectors of another kind.
+            schema = self._engine.schema() or Schema()
+        if space and not schema.spaces:
             self._engine.add_vector(space)
-        return (DEFAULT_VECTOR, space) if space else None
+            schema = self._engine.schema() or Schema()
+        return choose(schema, self._rules)
 
     def _made(self, item: Item, vector: list[float], meant: tuple[str, Space] | None) -> Made:
         key = item.draft.key
@@ -156,13 +166,14 @@ class Batch:
             format=payload["format"],
         )
         number = self._existing.ids[key]
+        using, shaped = (meant[0], meant[1].shaped(vector)) if meant else (DEFAULT_VECTOR, vector)
         # Body, natural form and vector as JSON text: an estimate that errs upwards.
         weight = 3 * payload["size"] + 24 * dimensions + 1_000
         return Made(
             key,
             number,
             weight,
-            self._engine.make(Point(number, vector, meant[0] if meant else DEFAULT_VECTOR, payload)),
+            self._engine.make(Point(number, shaped, using, payload)),
         )
 
     def _created_at(self, item: Item) -> datetime:

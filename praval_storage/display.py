@@ -1,14 +1,20 @@
-"""How results look in text and HTML: made of what they hold, the same in every run, nothing in it trusted."""
+"""How things look in text and HTML: made of what they hold, the same in every run, nothing in it trusted."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 WIDTH = 60
 """Longest key shown in full."""
+
+VALUE_WIDTH = 100
+"""Longest value shown in full."""
+
+SHOWN = 10
+"""Rows of a table."""
 
 NAMED = 3
 """Keys or failures that a message names before it only counts them."""
@@ -28,7 +34,8 @@ class Table(NamedTuple):
 
 def as_text(table: Table) -> str:
     """Aligned columns, numbers to the right."""
-    lines = [table.header, *table.rows] if table.rows else []
+    header = [table.header] if any(table.header) else []
+    lines = [*header, *table.rows] if table.rows else []
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     text = [table.title, *(_line(line, table.header, widths) for line in lines)]
     return "\n".join(text + ([_more(table)] if table.more else []))
@@ -37,10 +44,33 @@ def as_text(table: Table) -> str:
 def as_html(table: Table) -> str:
     """A plain table that survives in a notebook that is not trusted: no style sheet, no script."""
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.header)
+    head = f"<thead><tr>{head}</tr></thead>" if any(table.header) else ""
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in table.rows)
     more = f"<p>{_more(table)}</p>" if table.more else ""
-    rows = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>" if table.rows else ""
-    return f"<div><p>{escape(table.title)}</p>{rows}{more}</div>"
+    rows = f"<table>{head}<tbody>{body}</tbody></table>" if table.rows else ""
+    title = f"<p>{escape(table.title)}</p>" if table.title else ""
+    return f"<div>{title}{rows}{more}</div>"
+
+
+def facts(title: str, values: Mapping[str, Any], more: int = 0) -> Table:
+    """A table of names and values."""
+    rows = [(printable(str(name)), value_text(value)) for name, value in values.items()]
+    return Table(title, ("", ""), rows[:SHOWN], more + len(rows[SHOWN:]))
+
+
+def folded(summary: str, html: str) -> str:
+    """Something that opens on a click; it needs no script, and works where a notebook is not trusted."""
+    return f"<details><summary>{escape(summary)}</summary>{html}</details>"
+
+
+def code(text: str) -> str:
+    """A line to copy."""
+    return f"<p><code>{escape(text)}</code></p>"
+
+
+def value_text(value: Any) -> str:
+    """A text as it is, anything else as Python writes it; on one line, and cut."""
+    return printable(value if isinstance(value, str) else repr(value), VALUE_WIDTH)
 
 
 def counted(number: int, noun: str) -> str:

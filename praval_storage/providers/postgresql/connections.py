@@ -1,0 +1,174 @@
+"""Connections to one database: a pool that says why it has none, and survives restarts and forks."""
+
+from __future__ import annotations
+
+import logging
+import os
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+from time import monotonic
+from typing import Any
+
+import psycopg
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from praval_storage.errors import (
+    ConfigurationError,
+    StorageConnectionError,
+    StorageError,
+    StoragePermissionError,
+    StorageTimeoutError,
+)
+from praval_storage.providers.postgresql.settings import PostgreSQLSettings
+
+Connection = psycopg.Connection[Any]
+
+IDLE_SECONDS = 60.0
+"""How long a connection that nobody uses is kept; servers have few of them."""
+FRESH_SECONDS = 1.0
+"""A connection used so recently is not asked whether it is still there."""
+
+_REASONS = {
+    "password authentication failed": (StoragePermissionError, "Check user and password"),
+    "no password supplied": (StoragePermissionError, "Pass password=, or set POSTGRES_PASSWORD"),
+    "pg_hba.conf": (StoragePermissionError, "The server's pg_hba.conf does not let this user in from here"),
+    "does not exist": (StorageConnectionError, "Check the names of database and user"),
+    "too many": (StorageConnectionError, "The server has no connection left; close some, or raise its limit"),
+    "timeout": (StorageConnectionError, "Check host and port, and whether a firewall is between"),
+}
+_ADVICE = "Check that PostgreSQL is running there, and host and port"
+
+# Its workers report each failed attempt; the error that is raised says it once, and with what to do.
+logging.getLogger("psycopg.pool").addHandler(logging.NullHandler())
+logging.getLogger("psycopg.pool").propagate = False
+
+
+class Connections:
+    """Autocommit connections of one database, shared by all threads of a process.
+
+    Args:
+        settings: Where they lead.
+        given: A pool or a connection of the user, which is never closed here.
+    """
+
+    def __init__(
+        self, settings: PostgreSQLSettings, given: ConnectionPool[Any] | Connection | None = None
+    ) -> None:
+        self.settings = settings
+        self.given = given
+        self._lock = Lock()
+        self._one = Lock()
+        self._pool: ConnectionPool[Connection] | None = None
+        self._owner = os.getpid()
+        self._used: weakref.WeakKeyDictionary[Connection, float] = weakref.WeakKeyDictionary()
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """A connection for one piece of work.
+
+        Raises:
+            StorageConnectionError: There is none to be had, and why.
+            StoragePermissionError: The server refuses this user.
+            StorageTimeoutError: All connections are in use.
+        """
+        if isinstance(self.given, psycopg.Connection):
+            with self._one:
+                yield self._checked(self.given)
+            return
+        pool = self._ready() if self.given is None else self.given
+        connection = self._take(pool)
+        try:
+            yield connection
+        except (psycopg.OperationalError, psycopg.InterfaceError):
+            if connection.closed and pool is self._pool:
+                self.close()  # the others have lost their server as well
+            raise
+        finally:
+            self._used[connection] = monotonic()
+            pool.putconn(connection)
+
+    def close(self) -> None:
+        """Close the connections made here; the next use makes new ones."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None and self._owner == os.getpid():
+            pool.close()
+
+    def _ready(self) -> ConnectionPool[Connection]:
+        with self._lock:
+            if self._owner != os.getpid():  # a fork: the connections are the parent's
+                self._pool, self._owner = None, os.getpid()
+            if self._pool is None:
+                self._probe()
+                self._pool = self._open()
+            return self._pool
+
+    def _open(self) -> ConnectionPool[Connection]:
+        settings = self.settings
+        pool: ConnectionPool[Connection] = ConnectionPool(
+            kwargs={
+                **settings.options(),
+                "autocommit": True,
+                "prepare_threshold": settings.prepare_threshold,
+            },
+            min_size=0,
+            max_size=settings.max_connections,
+            max_idle=IDLE_SECONDS,
+            timeout=settings.timeout,
+            check=self._check,
+            open=False,
+            name="praval_storage",
+        )
+        pool.open()
+        weakref.finalize(self, _close, pool, os.getpid())
+        return pool
+
+    def _take(self, pool: ConnectionPool[Any]) -> Connection:
+        try:
+            return self._checked(pool.getconn())
+        except PoolTimeout as error:
+            if self.given is None:
+                self._probe()
+            raise StorageTimeoutError(
+                f"All connections to PostgreSQL at {self.settings.place} are in use",
+                hint="Raise max_connections=, or finish what holds them, such as an iter_query",
+            ) from error
+
+    def _probe(self) -> None:
+        """Connect once, to have the reason when that fails: the pool only says that it took too long."""
+        try:
+            psycopg.connect(**self.settings.options()).close()
+        except psycopg.OperationalError as error:
+            raise _explained(self.settings.place, str(error)) from error
+
+    def _check(self, connection: Connection) -> None:
+        if monotonic() - self._used.get(connection, 0.0) > FRESH_SECONDS:
+            ConnectionPool.check_connection(connection)
+
+    def _checked(self, connection: Connection) -> Connection:
+        if not connection.autocommit:
+            raise ConfigurationError(
+                "A connection that is passed in must be in autocommit mode",
+                hint="psycopg.connect(..., autocommit=True), or ConnectionPool(kwargs={'autocommit': True})",
+            )
+        return connection
+
+
+def _explained(place: str, reason: str) -> StorageError:
+    kind, hint = next((found for words, found in _REASONS.items() if words in reason), (None, _ADVICE))
+    error = (kind or StorageConnectionError)(f"Could not connect to PostgreSQL at {place}: {_brief(reason)}")
+    error.hint = hint
+    return error
+
+
+def _brief(reason: str) -> str:
+    """libpq's reason in one line, without its advice."""
+    lines = [line.strip() for line in reason.splitlines() if line.strip()]
+    return "; ".join(line for line in lines if not line.endswith("?"))
+
+
+def _close(pool: ConnectionPool[Any], owner: int) -> None:
+    if owner == os.getpid():
+        pool.close()

@@ -1,0 +1,118 @@
+"""Rows of somebody else's relation, read on while they are taken, in flat memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from psycopg import Connection
+
+from praval_storage.providers.postgresql.connections import Connections
+from praval_storage.providers.postgresql.existing_sql import compose
+from praval_storage.providers.postgresql.existing_statements import Select, reading
+from praval_storage.providers.postgresql.existing_values import adapt
+from praval_storage.records import Stored
+from praval_storage.scan import FIRST_CHUNK
+
+if TYPE_CHECKING:
+    from psycopg import ServerCursor
+
+FIRST_PAGE, LAST_PAGE = 200, 2_000
+PAGE_BYTES = 16 << 20
+SAMPLE = 8
+"""Rows of a page that tell how large the next one may be."""
+
+_numbers = count(1)
+
+
+def pages(connections: Connections, select: Select, limit: int | None) -> Iterator[Stored]:
+    """The rows of a question; ``limit`` is how many will be taken at most, as far as is known."""
+    by_key = select.order is None and bool(select.keys.order)
+    read = _by_key if by_key else _by_cursor
+    return read(connections, select, None if limit is None else 2 * (limit + 1) + FIRST_CHUNK)
+
+
+def fetch(
+    connection: Connection[Any], select: Select, size: int | None = None, offset: int = 0
+) -> list[Stored]:
+    """The rows of a question, at once."""
+    return list(select.stored(_fetch(connection, select, size, offset)))
+
+
+def indexes(connection: Connection[Any], select: Select) -> str | None:
+    """The indexes that help with a question, by PostgreSQL's own account."""
+    statement = select.statement(limit=FIRST_PAGE)
+    explain = compose("EXPLAIN (FORMAT JSON) {}", statement)
+    row = connection.execute(explain.text, explain.parameters, prepare=False).fetchone()
+    found = dict.fromkeys(_index_names(row[0] if row else []))
+    return ", ".join(found) or None
+
+
+def _by_key(connections: Connections, select: Select, taken: int | None) -> Iterator[Stored]:
+    """Pages by the key's own index: between two of them nothing is held, neither rows nor a connection."""
+    size, last = min(taken or FIRST_PAGE, LAST_PAGE), None
+    while True:
+        with reading(connections) as connection:
+            page = _fetch(connection, select.after(last), size)
+        yield from select.stored(page)
+        if len(page) < size:
+            return
+        last, size = page[-1], _next_size(page, size)
+
+
+def _by_cursor(connections: Connections, select: Select, taken: int | None) -> Iterator[Stored]:
+    """What comes in another order, or has no index: the first rows at once, the rest by a cursor."""
+    skipped = 0
+    if taken is not None and taken <= LAST_PAGE:
+        # Told how many, PostgreSQL sorts no more than these.
+        with reading(connections) as connection:
+            first = fetch(connection, select, taken)
+        yield from first
+        if len(first) < taken:
+            return
+        skipped = taken
+    if isinstance(connections.given, Connection):
+        # It is the only one, and holding it between rows would lock everybody else out.
+        with reading(connections) as connection:
+            rest = fetch(connection, select, offset=skipped)
+        yield from rest
+        return
+    with reading(connections) as connection, _cursor(connection, select, skipped) as cursor:
+        yield from select.stored(cursor)
+
+
+def _cursor(connection: Connection[Any], select: Select, skipped: int) -> ServerCursor[Any]:
+    cursor = connection.cursor(f"praval_rows_{next(_numbers)}")
+    cursor.itersize = FIRST_PAGE
+    if select.bodies:
+        adapt(cursor, select.relation.columns)
+    statement = select.statement(offset=skipped)
+    cursor.execute(statement.text, statement.parameters)
+    return cursor
+
+
+def _fetch(
+    connection: Connection[Any], select: Select, size: int | None, offset: int = 0
+) -> Sequence[Sequence[Any]]:
+    with connection.cursor() as cursor:
+        select.run(cursor, select.statement(limit=size, offset=offset))
+        return cursor.fetchall()
+
+
+def _next_size(page: Sequence[Sequence[Any]], size: int) -> int:
+    """Four times as many rows as long as they are small."""
+    cells = (cell for row in page[-SAMPLE:] for cell in row)
+    average = sum(len(cell) for cell in cells if isinstance(cell, str | bytes)) // SAMPLE + 1
+    return max(1, min(4 * size, LAST_PAGE, PAGE_BYTES // average))
+
+
+def _index_names(plan: Any) -> Iterator[str]:
+    if isinstance(plan, list):
+        for part in plan:
+            yield from _index_names(part)
+    if isinstance(plan, dict):
+        if "Index Name" in plan:
+            yield plan["Index Name"]
+        for part in plan.values():
+            yield from _index_names(part)

@@ -1,0 +1,287 @@
+"""Records as rows of a PostgreSQL table, and other people's tables for reading."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+
+import psycopg
+from psycopg import sql
+
+from praval_storage.base import (
+    CanPurge,
+    CanQuery,
+    ErrorMap,
+    HasCollections,
+    Item,
+    RecordProvider,
+    StorageResult,
+)
+from praval_storage.errors import (
+    ConfigurationError,
+    StorageConnectionError,
+    StorageError,
+    StoragePermissionError,
+    StorageTimeoutError,
+)
+from praval_storage.providers.postgresql.connections import Connections
+from praval_storage.providers.postgresql.existing import ExistingTable
+from praval_storage.providers.postgresql.layout import Layout
+from praval_storage.providers.postgresql.settings import DEFAULT_TABLE, PostgreSQLSettings
+from praval_storage.providers.postgresql.statements import COLUMNS, MARK, Statements
+from praval_storage.providers.postgresql.table import RecordTable
+from praval_storage.records import MISSING, Stored
+from praval_storage.scan import Scan, Scanned
+
+if TYPE_CHECKING:
+    from psycopg_pool import ConnectionPool
+
+_FIND = """
+SELECT n.nspname, obj_description(c.oid, 'pg_class'), ARRAY(
+    SELECT a.attname::text || ' ' || format_type(a.atttypid, NULL) FROM pg_attribute AS a
+    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.oid = to_regclass(%s)
+"""
+_TABLES = """
+SELECT n.nspname, c.relname, n.nspname = coalesce(%s, current_schema())
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%%'
+  AND has_table_privilege(c.oid, 'SELECT')
+ORDER BY 3 DESC, 1, 2
+"""
+
+_CHANGED = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName)
+
+T = TypeVar("T")
+
+
+class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, HasCollections):
+    """Keeps each record as a row: ``key``, ``data`` and ``metadata`` as JSONB, ``created_at`` and more.
+
+    The table is made by the first write. A table (or view) that is there and is not of this layout is read
+    only: its rows are dicts, its primary key is the key.
+
+    A collection is a table: ``"customers"`` of the provider's schema, ``"sales.customers"`` of another.
+
+    Args:
+        host: Server.
+        port: Its port.
+        database: Database.
+        user: Role; what libpq takes when left out.
+        password: Its password.
+        dsn: Connection URI or keyword string instead of these five.
+        table: Table of the records.
+        schema: Its schema, made by the first write if it is missing; the first of the search path when left
+            out.
+        sslmode: libpq's ``sslmode``, for example ``"require"``.
+        timeout: Seconds to wait for a connection.
+        max_connections: How many there may be at the same time.
+        prepare_threshold: Executions after which a statement is prepared on the server; ``None`` = never, as
+            PgBouncer before 1.22 needs.
+        client: A ready ``psycopg_pool.ConnectionPool`` or ``psycopg.Connection`` in autocommit mode to use
+            instead; it is never closed here.
+        allow_pickle: Whether pickled data may be written and read. Reading pickles runs code.
+    """
+
+    errors: ClassVar[ErrorMap] = {
+        psycopg.errors.InsufficientPrivilege: StoragePermissionError,
+        psycopg.errors.InvalidAuthorizationSpecification: StoragePermissionError,
+        psycopg.errors.ReadOnlySqlTransaction: StoragePermissionError,
+        psycopg.errors.QueryCanceled: StorageTimeoutError,
+        psycopg.errors.LockNotAvailable: StorageTimeoutError,
+        psycopg.errors.InsufficientResources: StorageError,
+        psycopg.errors.ProgramLimitExceeded: StorageError,
+        psycopg.OperationalError: StorageConnectionError,
+        psycopg.InterfaceError: StorageConnectionError,
+        psycopg.Error: StorageError,
+        **RecordProvider.errors,
+    }
+
+    def __init__(
+        self,
+        host: str = "localhost",
+        port: int = 5432,
+        database: str = "praval",
+        user: str | None = None,
+        password: str | None = None,
+        *,
+        dsn: str | None = None,
+        table: str = DEFAULT_TABLE,
+        schema: str | None = None,
+        sslmode: str | None = None,
+        timeout: float = 5.0,
+        max_connections: int = 4,
+        prepare_threshold: int | None = 5,
+        client: ConnectionPool[Any] | psycopg.Connection[Any] | None = None,
+        allow_pickle: bool = False,
+    ) -> None:
+        super().__init__("postgresql", allow_pickle=allow_pickle)
+        settings = PostgreSQLSettings(
+            host,
+            port,
+            database,
+            user,
+            password,
+            dsn,
+            table,
+            schema,
+            sslmode,
+            timeout,
+            max_connections,
+            prepare_threshold,
+        )
+        if client is not None and settings != PostgreSQLSettings(table=table, schema=schema):
+            raise ConfigurationError(
+                "client is given together with other settings", hint="It brings its own place"
+            )
+        self._bind(settings, Connections(settings, client), schema)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Self:
+        provider = cls()
+        settings = PostgreSQLSettings.from_env(environ)
+        provider._bind(settings, Connections(settings), settings.schema)
+        return provider
+
+    def _bind(self, settings: PostgreSQLSettings, connections: Connections, home: str | None) -> None:
+        self.settings = settings
+        self._home = home
+        self._connections = connections
+        self._known: RecordTable | None = None
+        self._statements = Statements(tuple(filter(None, (settings.schema, settings.table))))
+
+    # Records
+
+    def put(self, items: Sequence[Item], *, overwrite: bool) -> list[StorageResult]:
+        return self._on_table(lambda table: (table or self._own()).put(items, overwrite=overwrite))
+
+    def read(self, keys: Sequence[str], *, bodies: bool = True) -> list[Stored | None]:
+        return self._on_table(
+            lambda table: [None] * len(keys) if table is None else table.read(keys, bodies=bodies)
+        )
+
+    def remove(self, keys: Sequence[str]) -> list[bool]:
+        return self._on_table(lambda table: [False] * len(keys) if table is None else table.remove(keys))
+
+    def scan(self, request: Scan) -> Scanned:
+        nothing = Scanned((), request.where, ordered=True)
+        return self._on_table(lambda table: nothing if table is None else table.scan(request))
+
+    def fill(self, rows: Sequence[Stored]) -> list[Stored | None]:
+        missing = [row.key for row in rows if row.body is None and row.data is MISSING]
+        found = dict(zip(missing, self.read(missing), strict=True)) if missing else {}
+        return [found.get(row.key, row) for row in rows]
+
+    def purge_expired(self) -> int:
+        return self._on_table(lambda table: 0 if table is None else table.purge_expired())
+
+    # Collections
+
+    @property
+    def collection(self) -> str:
+        """The table; with its schema when it is not the one the provider was made for."""
+        schema, table = self.settings.schema, self.settings.table
+        return table if schema == self._home or schema is None else f"{schema}.{table}"
+
+    def collections(self) -> list[str]:
+        """Tables and views that can be read: those of this schema by name, others as ``schema.table``."""
+        with self._connections.connection() as connection:
+            rows = connection.execute(_TABLES, (self._home,)).fetchall()
+        return [
+            table if is_own and "." not in table else f"{schema}.{table}" for schema, table, is_own in rows
+        ]
+
+    def in_collection(self, name: str) -> Self:
+        """The same connections bound to another table: ``"table"`` or ``"schema.table"``."""
+        if name == self.collection:
+            return copy(self)
+        schema, _, table = name.rpartition(".")
+        bound = type(self)(allow_pickle=self.allow_pickle)
+        settings = replace(self.settings, table=table, schema=schema or self._home)
+        bound._bind(settings, self._connections, self._home)  # noqa: SLF001 - one of ours
+        return bound
+
+    # Life cycle
+
+    def health(self) -> str:
+        with self._connections.connection() as connection:
+            version = connection.info.parameter_status("server_version") or ""
+            connection.execute("SELECT 1")
+        return f"PostgreSQL {version.partition(' ')[0]} at {self.settings.place}"
+
+    def close(self) -> None:
+        self._known = None
+        self._connections.close()
+
+    def secrets(self) -> Iterable[str]:
+        return self.settings.secrets()
+
+    def __repr__(self) -> str:
+        place = "client" if self._connections.given is not None else self.settings.place
+        return f"<PostgreSQLProvider {self.collection!r} at {place}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._connections.given is not None:
+            raise ConfigurationError(
+                "A provider made with client= cannot be pickled", hint="Make it with dsn="
+            )
+        return _restored, (type(self), self.settings, self._home, self.allow_pickle)
+
+    # The table
+
+    def _on_table(self, work: Callable[[Layout | None], T]) -> T:
+        try:
+            return work(self._layout())
+        except _CHANGED:
+            # Somebody has dropped or replaced it since we looked.
+            self._known = None
+            return work(self._layout())
+
+    def _layout(self) -> Layout | None:
+        """What the table is; ``None`` when it is not there. Only of our own it is remembered."""
+        if self._known is not None:
+            return self._known
+        with self._connections.connection() as connection:
+            row = connection.execute(_FIND, (self._statements.table.as_string(connection),)).fetchone()
+        if row is None:
+            return None
+        schema, comment, columns = row
+        if comment != MARK and not set(columns) >= COLUMNS:
+            return ExistingTable(self._connections, schema, self.settings.table)
+        self._known = self._own()
+        return self._known
+
+    def _own(self) -> RecordTable:
+        return RecordTable(self, self._connections, self._statements, self.load, self._make)
+
+    def _make(self) -> None:
+        """Make the table; of several who do so at once, the others wait for the first and find it there."""
+        name = f"{self.settings.schema}.{self.settings.table}"
+        lock = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+        with self._connections.connection() as connection, connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (lock,))
+            if self.settings.schema is not None:
+                _make_schema(connection, self.settings.schema)
+            if connection.execute(_FIND, (self._statements.table.as_string(connection),)).fetchone() is None:
+                for statement in self._statements.create():
+                    connection.execute(statement)
+
+
+def _make_schema(connection: psycopg.Connection[Any], schema: str) -> None:
+    # Even IF NOT EXISTS needs the right to make one.
+    there = connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", (schema,)).fetchone()
+    if there is None:
+        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
+
+
+def _restored(
+    kind: type[PostgreSQLProvider], settings: PostgreSQLSettings, home: str | None, allow_pickle: bool
+) -> PostgreSQLProvider:
+    provider = kind(allow_pickle=allow_pickle)
+    provider._bind(settings, Connections(settings), home)  # noqa: SLF001 - one of ours
+    return provider

@@ -1,0 +1,163 @@
+"""``S3Provider``: records in an S3 bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
+
+from praval_storage.base import boundary
+from praval_storage.errors import ConfigurationError
+from praval_storage.keys import validate_key
+from praval_storage.providers._objects import ObjectProvider
+from praval_storage.providers.s3.connection import Connection
+from praval_storage.providers.s3.settings import S3Settings
+from praval_storage.providers.s3.store import S3Store
+
+if TYPE_CHECKING:
+    import s3fs
+
+MAX_SECONDS = 7 * 24 * 3600
+"""How long a presigned URL can be good for at most (AWS Signature Version 4)."""
+
+
+class S3Provider(ObjectProvider):
+    """Records as objects in an S3 bucket: of AWS, MinIO or any server that speaks S3.
+
+    The object ``<prefix><key>`` holds the data exactly as stored, a CSV as CSV. Metadata, times, expiry and
+    types travel in its user metadata, in the same request; what does not fit there goes into an object below
+    ``<prefix>.praval/`` that is written first, so that data and metadata always belong together. Objects that
+    others wrote have empty metadata and are read by their suffix. Nothing is opened before the first use.
+
+    Writing sends HEAD and PUT, because ``created_at`` of what is replaced stays. With ``overwrite=False`` the
+    PUT is conditional (``If-None-Match``): atomic on AWS, MinIO and others that know it; where a server
+    answers that it does not, the HEAD before it has to do. A listing tells keys and sizes; metadata takes one
+    HEAD for each object, many at a time. Keys come in code point order.
+
+    Without keys AWS's usual chain finds credentials: environment, files, SSO, instance role. They are looked
+    up again when S3 says that they have expired.
+
+    Args:
+        bucket_name: The bucket, or the ARN of an access point.
+        aws_access_key_id: Credential.
+        aws_secret_access_key: Credential.
+        region_name: Region; AWS's own configuration says it when left out.
+        aws_session_token: Credential that goes with temporary keys.
+        endpoint_url: Server, for example ``http://localhost:9000``; AWS when left out.
+        prefix: What every object name starts with, for example ``"team/"``.
+        auto_create: Make the bucket on the first write if it is missing.
+        timeout: Seconds until a server that does not answer is given up.
+        anon: Send requests unsigned, for public buckets.
+        filesystem: A ready ``s3fs.S3FileSystem`` to use instead; it is never closed here.
+        max_concurrency: Requests under way at the same time.
+        allow_pickle: Write and read pickles. Reading a pickle runs code.
+
+    Raises:
+        ConfigurationError: A setting is of the wrong shape, or ``filesystem`` comes with its own credentials.
+    """
+
+    def __init__(
+        self,
+        bucket_name: str,
+        aws_access_key_id: str | None = None,
+        aws_secret_access_key: str | None = None,
+        region_name: str | None = None,
+        *,
+        aws_session_token: str | None = None,
+        endpoint_url: str | None = None,
+        prefix: str = "",
+        auto_create: bool = False,
+        timeout: float = 5.0,
+        anon: bool = False,
+        filesystem: s3fs.S3FileSystem | None = None,
+        max_concurrency: int = 32,
+        allow_pickle: bool = False,
+    ) -> None:
+        super().__init__("s3", allow_pickle=allow_pickle)
+        self.settings = S3Settings(
+            bucket_name,
+            endpoint_url,
+            prefix,
+            region_name,
+            aws_access_key_id,
+            aws_secret_access_key,
+            aws_session_token,
+            anon,
+            auto_create,
+            timeout,
+            max_concurrency,
+        )
+        self._filesystem = filesystem
+        if filesystem is not None:
+            _check_filesystem(filesystem, self.settings)
+            self.settings = replace(self.settings, endpoint_url=filesystem.endpoint_url)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Self:
+        found = S3Settings.from_env(environ)
+        return cls(
+            found.bucket,
+            found.access_key_id,
+            found.secret_access_key,
+            found.region,
+            aws_session_token=found.session_token,
+            endpoint_url=found.endpoint_url,
+        )
+
+    def presign(self, key: str, expires: int = 3600) -> str:
+        """A URL that anybody may read the body of a record with, as it is stored.
+
+        It is signed here and nothing is sent: it may be made for a key that is not there yet.
+
+        Args:
+            key: Key of the record.
+            expires: Seconds it is good for, seven days at most; also no longer than temporary credentials.
+        """
+        with boundary(self, "presign", key):
+            if not 0 < expires <= MAX_SECONDS:
+                raise ConfigurationError(f"expires must be between 1 and {MAX_SECONDS} s, not {expires!r}")
+            name = self.settings.prefix + self._start + validate_key(key)
+            return self._connection.run(self._connection.presigned(name, expires))
+
+    def buckets(self) -> list[str]:
+        """The buckets these credentials may list."""
+        with boundary(self, "buckets"):
+            return self._connection.run(self._connection.buckets())
+
+    def secrets(self) -> Iterable[str]:
+        given = self.settings
+        return filter(None, (given.secret_access_key, given.session_token, given.access_key_id))
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._filesystem is not None:
+            raise ConfigurationError(
+                "A provider made with filesystem= cannot be pickled",
+                hint="Make it with keys and endpoint_url=",
+            )
+        return super().__getstate__()
+
+    def __repr__(self) -> str:
+        place = f"{self.settings.bucket}/{self.settings.prefix}{self._start}".rstrip("/")
+        return f"<S3Provider {place!r} at {self.settings.where}>"
+
+    def _make_store(self) -> S3Store:
+        return S3Store(Connection(self.settings, self._filesystem), self._foreign_format)
+
+    @property
+    def _connection(self) -> Connection:
+        store = self._store
+        assert isinstance(store, S3Store)  # noqa: S101 - made above
+        return store.connection
+
+
+def _check_filesystem(filesystem: s3fs.S3FileSystem, settings: S3Settings) -> None:
+    if settings.access_key_id or settings.endpoint_url or settings.region or settings.anon:
+        raise ConfigurationError(
+            "filesystem is given together with credentials, region or endpoint_url",
+            hint="It brings its own",
+        )
+    if filesystem.asynchronous:
+        raise ConfigurationError(
+            "The given filesystem was made with asynchronous=True",
+            hint="Make it without: it works in notebooks",
+        )

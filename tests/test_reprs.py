@@ -1,0 +1,128 @@
+"""How things look in a notebook: no I/O, nothing trusted, the same in every run, small."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from praval_storage import DataManager, StorageError
+from praval_storage.providers import FileSystemProvider, RedisProvider
+from praval_storage.testing import InMemoryProvider
+
+HOSTILE = "<script>alert('x')</script><img src=x onerror=alert(1)>\n\u202e\"quoted'"
+ALLOWED = {"div", "p", "table", "thead", "tbody", "tr", "th", "td", "details", "summary", "code"}
+"""What JupyterLab keeps of HTML in a notebook that is not trusted, as far as we need it."""
+
+
+class Tags(HTMLParser):
+    """Collects the tags and attributes of a document."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+        self.attributes: set[str] = set()
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+
+@pytest.fixture
+def dm(tmp_path: Path, free_tcp_port: int) -> Iterator[DataManager]:
+    with DataManager(
+        {
+            "memory": InMemoryProvider(),
+            "files": FileSystemProvider(tmp_path),
+            "redis": RedisProvider(port=free_tcp_port, password="pl4nted"),
+        }
+    ) as manager:
+        yield manager
+
+
+def things(dm: DataManager) -> dict[str, Any]:
+    """One of each that has an HTML form, all with hostile texts in them."""
+    reference = dm.store({HOSTILE: HOSTILE}, "memory", "k", {HOSTILE[:40]: HOSTILE, "n": list(range(1_000))})
+    result = dm.query("memory", {"data": {"$ne": HOSTILE}})
+    failing = {f"{n} {HOSTILE.partition(chr(10))[0]}": object() for n in range(50)}
+    return {
+        "reference": reference,
+        "record": result.records[0],
+        "result": result,
+        "listing": dm.list("memory"),
+        "plan": result.plan,
+        "batch": dm.store_many(failing, "memory"),
+        "provider": dm.providers["memory"],
+        "health": dm.health(),
+        "manager": dm,
+    }
+
+
+def test_html_has_nothing_that_runs_and_nothing_a_notebook_drops(dm: DataManager) -> None:
+    for name, thing in things(dm).items():
+        html = thing._repr_html_()
+        tags = Tags(html)
+        assert tags.names <= ALLOWED, name
+        assert tags.attributes <= {"scope"}, name
+        assert len(html) <= 6_000, name
+        assert "pl4nted" not in html + repr(thing), name
+
+
+def test_text_is_the_same_in_every_run(tmp_path: Path) -> None:
+    def shown() -> list[str]:
+        with DataManager({"memory": InMemoryProvider()}) as dm:
+            dm.store({"n": 1}, "memory", "k")
+            return [repr(dm), repr(dm.health()), repr(dm.query("memory", {"n": 1}).plan)]
+
+    first = shown()
+    assert first == shown()
+    assert first == [
+        "DataManager: 1 provider\n  provider  state\n  memory    up",
+        "1 provider: 1 up, 0 down\n  provider  state  detail\n  memory    up",
+        "Plan: 1 row read, 1 returned\n"
+        "  pushed down   nothing\n  applied here  {'n': 1}\n  order         any",
+    ]
+
+
+def test_a_manager_says_what_it_knows_and_asks_nobody(dm: DataManager) -> None:
+    assert "redis     unknown  not used yet" in repr(dm)
+    with pytest.raises(StorageError):
+        dm.retrieve_by_key("redis", "k")
+    dm.store(1, "memory", "k")
+    assert repr(dm).splitlines() == [
+        "DataManager: 3 providers, 1 down",
+        "  provider  state",
+        "  memory    up",
+        "  files     unknown  not used yet",
+        "  redis     down     StorageConnectionError",
+    ]
+    assert "<td>down</td>" in dm._repr_html_()
+
+
+def test_a_record_that_is_missing_says_nothing_of_the_server(dm: DataManager) -> None:
+    assert dm.retrieve_by_key("memory", "no such", default=None) is None
+    assert "memory    down" not in repr(dm)
+
+
+def test_a_record_and_a_reference_fetch_no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with DataManager({"files": FileSystemProvider(tmp_path)}) as dm:
+        reference = dm.store({"n": 1}, "files", "k")
+        record = dm.query("files").records[0]
+        monkeypatch.setattr(FileSystemProvider, "read", lambda *_, **__: pytest.fail("data was fetched"))
+        assert "json" in record._repr_html_()
+        assert "praval://files/k" in reference._repr_html_()
+
+
+def test_a_health_report_is_a_dict_and_says_why(dm: DataManager) -> None:
+    report = dm.health()
+    assert {name: each.status for name, each in report.items()} == {
+        "memory": "up",
+        "files": "up",
+        "redis": "down",
+    }
+    assert repr(report).startswith("3 providers: 2 up, 1 down")
+    assert "Could not connect to Redis" in repr(report)
