@@ -49,3 +49,8 @@ def test_the_links_lead_somewhere():
     targets = re.findall(r"\]\(([^)#]+)\)", README)
     assert targets
     assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_the_tables_say_what_the_backends_answer():
+    command = [sys.executable, ROOT / "tools" / "support_matrix.py", "--check"]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0

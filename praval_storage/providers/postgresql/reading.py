@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, LiteralString
 
-from praval_storage.errors import SerializationError
+from praval_storage.errors import InvalidKeyError, SerializationError
 from praval_storage.filters import EVERYTHING, Order, paths
 from praval_storage.filters.paths import SCALAR_ROOTS
+from praval_storage.keys import validate_key
 from praval_storage.providers.postgresql.connections import Connections
 from praval_storage.providers.postgresql.existing_sql import Sql, compose, joined, listed, name, value
 from praval_storage.providers.postgresql.filters import PRIMARY, Condition, compile_filter
@@ -67,9 +68,11 @@ class Question:
         )
 
     def _decided(self, rows: Iterator[Sequence[Any]]) -> Iterator[Stored]:
-        for row in rows:
-            stored = stored_row(row[:-1])
-            if not row[-1] or self._satisfies(stored):
+        for *columns, is_undecided, is_foreign in rows:
+            stored = stored_row(columns)
+            if is_foreign and not _is_legal(stored.key):
+                continue
+            if not is_undecided or self._satisfies(stored):
                 yield stored
 
     def _satisfies(self, stored: Stored) -> bool:
@@ -108,9 +111,9 @@ class Question:
             self._sorting,
             value(size, name("int8")),
         )
-        undecided = self._undecided
-        selected = statements.selected(rows.text, bodies=self._bodies, more=undecided.text)
-        page = Sql(selected, (*undecided.parameters, *rows.parameters))
+        more = compose("{}, checksum IS NULL", self._undecided)
+        selected = statements.selected(rows.text, bodies=self._bodies, more=more.text)
+        page = Sql(selected, (*more.parameters, *rows.parameters))
         statement = compose("{} ORDER BY {}", page, self._sorting)
         with connections.connection() as connection, connection.cursor(binary=True) as cursor:
             return cursor.execute(statement.text, statement.parameters).fetchall()
@@ -154,6 +157,14 @@ class Question:
         root = self._order.path.root
         column = compose(template, _TYPES[root][0])
         return column if root == "key" else listed(", ", [column, name("key")])
+
+
+def _is_legal(key: str) -> bool:
+    """Whether a key that was written with SQL is one that can be asked for."""
+    try:
+        return validate_key(key) == key
+    except InvalidKeyError:
+        return False
 
 
 def _after(last: Sequence[Any], order: Order | None) -> Sql:

@@ -125,7 +125,7 @@ class Statements(NamedTuple):
         return sql.SQL(_INSERT).format(table=self.escaped, created=created, only=only)
 
     def selected(self, rows: sql.Composable, *, bodies: bool, more: sql.Composable) -> sql.Composed:
-        """The columns of :func:`rows.stored_row`, and one more, of rows with all columns."""
+        """The columns of :func:`rows.stored_row`, and more, of rows with all columns."""
         columns: LiteralString = _COLUMNS + _BODY if bodies else _COLUMNS
         # Checked once a row, however many columns depend on it.
         return sql.SQL("SELECT {}, {} FROM ({} FROM ({}) AS wanted OFFSET 0) AS checked").format(

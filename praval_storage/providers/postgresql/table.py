@@ -55,7 +55,7 @@ class RecordTable:
         }
 
     def put(self, items: Sequence[Item], *, overwrite: bool) -> list[StorageResult]:
-        """Upsert in chunks; one whose chunk is refused is tried alone."""
+        """Upsert in chunks; one that is refused is halved until the item is found that is to blame."""
         results: dict[str, StorageResult] = {}
         rows = self._rows(items, results)
         for own_times in (False, True):
@@ -104,7 +104,7 @@ class RecordTable:
         except psycopg.DatabaseError as error:
             if _is_lost(error):
                 raise
-            yield from self._one_by_one(chunk, error, overwrite=overwrite, own_times=own_times)
+            yield from self._in_halves(chunk, error, overwrite=overwrite, own_times=own_times)
             return
         for item, row in chunk:
             if row.key in written:
@@ -118,7 +118,7 @@ class RecordTable:
                     False, row.key, error_.within(self._provider.name, "store", item.draft.key)
                 )
 
-    def _one_by_one(
+    def _in_halves(
         self, chunk: Chunk, error: psycopg.Error, *, overwrite: bool, own_times: bool
     ) -> Iterator[StorageResult]:
         if middle := len(chunk) // 2:
