@@ -299,8 +299,12 @@ class CanQuery(BaseStorageProvider):
         """Rows that include every match of ``request.where``."""
 
     def fill(self, rows: Sequence[Stored]) -> list[Stored | None]:
-        """The rows with their bodies; ``None`` for a record that has gone. Here: bodies always come along."""
-        return list(rows)
+        """The rows with their bodies; ``None`` for a record that has gone. Here: they are read."""
+        missing = [row.key for row in rows if row.body is None and row.data is MISSING]
+        if not missing:
+            return list(rows)
+        found = dict(zip(missing, self.read(missing), strict=True))
+        return [found.get(row.key, row) for row in rows]
 
     def query(self, filters: dict[str, Any], limit: int | None) -> list[Any]:
         """At most ``limit`` data values that match ``filters``; ``None`` = all."""

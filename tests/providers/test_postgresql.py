@@ -690,6 +690,8 @@ def test_what_the_server_forbids_is_a_permission_error(
             assert other.retrieve_by_key("r", "k") == 1
             with pytest.raises(StoragePermissionError, match="permission denied"):
                 other.store(2, "r", "k")
+            outcomes = other.store_many({f"k{n}": n for n in range(3)}, "r")
+            assert [type(outcome.error) for outcome in outcomes] == [StoragePermissionError] * 3
     finally:
         native.connection.execute(sql.SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(role))
 

@@ -74,11 +74,6 @@ class ObjectProvider(RecordProvider, CanQuery, CanStream, CanPurge, HasCollectio
     def scan(self, request: Scan) -> Scanned:
         return scan(self._store, self._start, request, self.load)
 
-    def fill(self, rows: Sequence[Stored]) -> list[Stored | None]:
-        missing = [row.key for row in rows if row.body is None]
-        found = dict(zip(missing, self.read(missing), strict=True))
-        return [found[row.key] if row.body is None else row for row in rows]
-
     # Collections
 
     @property

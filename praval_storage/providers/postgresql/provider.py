@@ -32,8 +32,8 @@ from praval_storage.providers.postgresql.existing import ExistingTable
 from praval_storage.providers.postgresql.layout import Layout
 from praval_storage.providers.postgresql.settings import DEFAULT_TABLE, PostgreSQLSettings
 from praval_storage.providers.postgresql.statements import COLUMNS, MARK, Statements
-from praval_storage.providers.postgresql.table import RecordTable
-from praval_storage.records import MISSING, Stored
+from praval_storage.providers.postgresql.table import CHANGED, RecordTable
+from praval_storage.records import Stored
 from praval_storage.scan import Scan, Scanned
 
 if TYPE_CHECKING:
@@ -54,8 +54,6 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
   AND has_table_privilege(c.oid, 'SELECT')
 ORDER BY 3 DESC, 1, 2
 """
-
-_CHANGED = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName)
 
 T = TypeVar("T")
 
@@ -172,11 +170,6 @@ class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, HasCollections):
         nothing = Scanned((), request.where, ordered=True)
         return self._on_table(lambda table: nothing if table is None else table.scan(request))
 
-    def fill(self, rows: Sequence[Stored]) -> list[Stored | None]:
-        missing = [row.key for row in rows if row.body is None and row.data is MISSING]
-        found = dict(zip(missing, self.read(missing), strict=True)) if missing else {}
-        return [found.get(row.key, row) for row in rows]
-
     def purge_expired(self) -> int:
         return self._on_table(lambda table: 0 if table is None else table.purge_expired())
 
@@ -237,7 +230,7 @@ class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, HasCollections):
     def _on_table(self, work: Callable[[Layout | None], T]) -> T:
         try:
             return work(self._layout())
-        except _CHANGED:
+        except CHANGED:
             # Somebody has dropped or replaced it since we looked.
             self._known = None
             return work(self._layout())

@@ -19,6 +19,16 @@ from praval_storage.scan import Scan, Scanned
 
 CHUNK_ROWS, CHUNK_BYTES = 5_000, 16 << 20
 
+CHANGED = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName)
+"""The table is not there, or not as it was when it was looked at."""
+_OF_ONE = (
+    psycopg.DataError,
+    psycopg.IntegrityError,
+    psycopg.errors.ProgramLimitExceeded,
+    psycopg.errors.RaiseException,
+)
+"""Failures that may be those of one item; any other would be that of each."""
+
 Chunk = list[tuple[Item, Row]]
 
 
@@ -101,9 +111,7 @@ class RecordTable:
     def _put(self, chunk: Chunk, *, overwrite: bool, own_times: bool) -> Iterator[StorageResult]:
         try:
             written = self._upsert(chunk, overwrite=overwrite, own_times=own_times)
-        except psycopg.DatabaseError as error:
-            if _is_lost(error):
-                raise
+        except _OF_ONE as error:
             yield from self._in_halves(chunk, error, overwrite=overwrite, own_times=own_times)
             return
         for item, row in chunk:
@@ -160,8 +168,3 @@ def _chunks(rows: Iterator[tuple[Item, Row]]) -> Iterator[Chunk]:
         size += row.size
     if chunk:
         yield chunk
-
-
-def _is_lost(error: psycopg.Error) -> bool:
-    """Whether it is the connection that failed, and not the statement."""
-    return isinstance(error, psycopg.OperationalError) and (error.sqlstate or "08")[:2] in {"08", "57"}

@@ -135,11 +135,6 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, CanPurge, HasCollectio
     def scan(self, request: Scan) -> Scanned:
         return self._reader.scan(request)
 
-    def fill(self, rows: Sequence[Stored]) -> list[Stored | None]:
-        missing = [row.key for row in rows if row.body is None]
-        found = dict(zip(missing, self.read(missing), strict=True))
-        return [found[row.key] if row.body is None else row for row in rows]
-
     @property
     def metric(self) -> str:
         schema = self._engine.schema()
