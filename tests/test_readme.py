@@ -32,9 +32,14 @@ def test_the_example_prints_its_output(tmp_path):
     assert done.stdout == _blocks("text")[0]
 
 
+def test_the_sandbox_of_the_readme_runs(capsys):
+    exec(_blocks("python")[1], {})
+    assert capsys.readouterr().out.startswith("QueryResult: 1 record from s3")
+
+
 def test_the_provider_of_the_readme_works():
     names = {}
-    exec(_blocks("python")[1], names)
+    exec(_blocks("python")[2], names)
     dm = DataManager({"shelf": names["Shelf"]()})
     ref = dm.store([1, 2], "shelf", key="a/b")
     assert dm.retrieve(ref.uri) == [1, 2]
