@@ -509,8 +509,7 @@ def test_a_host_that_is_silent_is_given_up_after_the_timeout() -> None:
 
 
 def test_a_database_that_is_not_there_is_named(redis_url: str) -> None:
-    settings = RedisSettings(url=redis_url)
-    provider = RedisProvider(settings.host, settings.port, 5_000, settings.password)
+    provider = RedisProvider(url=f"{redis_url.rpartition('/')[0]}/5000")
     with pytest.raises(StorageConnectionError, match=r"Could not connect to Redis.*DB index"):
         provider.health()
 
