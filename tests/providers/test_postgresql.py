@@ -677,7 +677,7 @@ def test_what_the_server_forbids_is_a_permission_error(
 ) -> None:
     dm.store(1, PG, "k")
     role = sql.Identifier(f"reader_{uuid4().hex[:12]}")
-    native.connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(role))
+    native.connection.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'reader'").format(role))
     native.connection.execute(
         sql.SQL("GRANT USAGE ON SCHEMA {0} TO {1}; GRANT SELECT ON ALL TABLES IN SCHEMA {0} TO {1}").format(
             sql.Identifier(native.schema), role
@@ -685,7 +685,7 @@ def test_what_the_server_forbids_is_a_permission_error(
     )
     user = role.as_string(None).strip('"')
     try:
-        dsn = psycopg.conninfo.make_conninfo(postgres_dsn, user=user)
+        dsn = psycopg.conninfo.make_conninfo(postgres_dsn, user=user, password="reader")
         with PostgreSQLProvider(dsn=dsn, schema=native.schema) as reader, DataManager({"r": reader}) as other:
             assert other.retrieve_by_key("r", "k") == 1
             with pytest.raises(StoragePermissionError, match="permission denied"):
