@@ -9,10 +9,11 @@ from io import BytesIO
 from threading import Lock
 from typing import Any, BinaryIO, Self, TypeVar, overload
 
-from praval_storage import batches, copying, reading, writing
+from praval_storage import batches, copying, looking, reading, writing
 from praval_storage.base import BaseStorageProvider, CanPurge, CanStream, RecordProvider
 from praval_storage.display import as_html, as_text, code
 from praval_storage.errors import KeyNotFoundError
+from praval_storage.places import Look, Measured, Seen
 from praval_storage.provider_set import HealthReport, ProviderSet, Statistics
 from praval_storage.records import MISSING
 from praval_storage.reference import DataReference
@@ -254,6 +255,14 @@ class DataManager:
     ) -> Listing:
         """References to the records whose key starts with ``prefix``; no data is fetched."""
         return reading.listing(self._providers, Target(storage_type, collection), prefix, limit, order_by)
+
+    def look(self, storage_type: str, request: Look) -> Seen:
+        """One page of what a provider holds: places and rows; see :mod:`praval_storage.places`."""
+        return looking.look(self._providers, storage_type, request)
+
+    def measure(self, storage_type: str, path: str = "") -> Iterator[Measured]:
+        """Count what is below a place: running totals, the last one ``done``. Stop taking them to cancel."""
+        return looking.measure(self._providers, storage_type, path)
 
     def search(
         self,
