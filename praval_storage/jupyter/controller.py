@@ -72,7 +72,7 @@ class Browser:
 
     @path.setter
     def path(self, path: str) -> None:
-        _wait(self._pages.go(path))
+        self.choose("path", path)
 
     @property
     def query(self) -> str:
@@ -81,7 +81,7 @@ class Browser:
 
     @query.setter
     def query(self, text: str) -> None:
-        _wait(self._pages.ask_for(text))
+        self.choose("query", text)
 
     @property
     def sort(self) -> str:
@@ -90,7 +90,7 @@ class Browser:
 
     @sort.setter
     def sort(self, path: str) -> None:
-        _wait(self._pages.order_by(path))
+        self.choose("sort", path)
 
     @property
     def page(self) -> int:
@@ -99,7 +99,7 @@ class Browser:
 
     @page.setter
     def page(self, page: int) -> None:
-        _wait(self._pages.turn_to(page))
+        self.choose("page", page)
 
     @property
     def selected(self) -> str:
@@ -108,7 +108,7 @@ class Browser:
 
     @selected.setter
     def selected(self, uri: str) -> None:
-        _wait(self._viewing.select(uri))
+        self.choose("selected", uri)
 
     @property
     def selected_ids(self) -> tuple[str, ...]:
@@ -117,7 +117,26 @@ class Browser:
 
     @selected_ids.setter
     def selected_ids(self, keys: Sequence[str]) -> None:
-        self._viewing.choose(keys)
+        self.choose("selected_ids", keys)
+
+    def choose(self, name: str, value: Any, *, wait: bool = True) -> None:
+        """Set ``path``, ``query``, ``sort``, ``page``, ``selected`` or ``selected_ids``.
+
+        Args:
+            name: Which.
+            value: What it shall be.
+            wait: Whether to wait for the answer.
+        """
+        job = {
+            "path": self._pages.go,
+            "query": self._pages.ask_for,
+            "sort": self._pages.order_by,
+            "page": self._pages.turn_to,
+            "selected": self._viewing.select,
+            "selected_ids": self._viewing.choose,
+        }[name](value)
+        if wait and job is not None:
+            job.wait()
 
     # -- what is seen
 

@@ -76,6 +76,13 @@ class Pages:
             core.set(**self._outline.drawn(self.address))
         return self.turn_to(0)
 
+    def refresh(self) -> Job | None:
+        """Ask for the page again, and see whether providers have come or gone."""
+        with self._core.lock:
+            self._outline.renew()
+            self._core.set(**self._outline.drawn(self.address))
+        return self.turn_to(self._core.state.page)
+
     def turn_to(self, page: int) -> Job | None:
         """Show another page."""
         return self._ask(lambda: self._reach(max(0, page))) if self.address.storage_type else None
