@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from html import escape
+from itertools import islice
 from typing import Any
 
-from praval_storage.cells import Cell
+from praval_storage.cells import Cell, bare, cell, quoted
 from praval_storage.display import counted
 
 NODES = 60
 """Entries of a tree in the static forms."""
+PER_LEVEL = 100
+MOST = 1_500
+"""Entries of a whole tree."""
+DEEPEST = 40
+OPEN = 20
+"""Entries that are visible at first."""
+LETTERS = 2_000
+"""Letters of a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +96,54 @@ def _node_lines(node: Node, level: int) -> Iterator[str]:
             yield from _node_lines(child, level + 1)
         if node.more:
             yield f"{'  ' * (level + 1)}... {node.more:,} more".replace(",", " ")
+
+
+def tree(value: Any) -> Tree:
+    """A value of JSON, or any other nested one, as a tree."""
+    return Tree(_node(None, value, MOST, _levels_open(value)))
+
+
+def _node(name: str | None, value: Any, allowance: int, levels: int, depth: int = 0) -> Node:
+    if not isinstance(value, _CONTAINERS) or depth == DEEPEST:
+        return Node(name, quoted(value, LETTERS) if isinstance(value, str) else bare(value))
+    # Every entry gets its share, so that the first of many does not use up what the others need.
+    count = min(len(value), PER_LEVEL, allowance)
+    share = (allowance - count) // count if count else 0
+    nodes = [
+        _node(label, child, share, levels - 1, depth + 1) for label, child in islice(_entries(value), count)
+    ]
+    return Node(name, _container(value), nodes, len(value) - count, levels > 0)
+
+
+def _container(value: Any) -> Cell:
+    if isinstance(value, Mapping):
+        return Cell(f"{{{len(value)}}}", "object", None)
+    kind = "" if isinstance(value, list) else f"{type(value).__name__} "
+    return Cell(f"{kind}[{len(value)}]", "array", None)
+
+
+def _entries(value: Any) -> Iterable[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        return ((cell(name).text, child) for name, child in value.items())
+    return ((str(place), child) for place, child in enumerate(value))
+
+
+def _levels_open(value: Any) -> int:
+    """How many levels can be open without too many entries; the first one always is."""
+    level = [value] if isinstance(value, _CONTAINERS) else []
+    levels = visible = 0
+    while level:
+        visible += sum(min(len(each), PER_LEVEL) for each in level)
+        if levels and visible > OPEN:
+            break
+        levels += 1
+        below = (child for each in level for child in islice(_children(each), PER_LEVEL))
+        level = [child for child in below if isinstance(child, _CONTAINERS)]
+    return levels
+
+
+def _children(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, Mapping) else value
+
+
+_CONTAINERS = (Mapping, list, tuple, Set, deque)
