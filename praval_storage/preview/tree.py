@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from praval_storage.cells import Cell, bare, cell, quoted
-from praval_storage.display import counted
+from praval_storage.display import counted, printable
 
 NODES = 60
 """Entries of a tree in the static forms."""
@@ -31,6 +31,7 @@ class Node:
     Attributes:
         name: Field or place; ``None`` at the root.
         cell: The value, or for a container what it is: ``{3}``.
+        type: What Python calls it, where JSON has no such value.
         nodes: The entries of a container.
         more: How many entries are not among ``nodes``.
         is_open: Whether it is shown open at first.
@@ -38,6 +39,7 @@ class Node:
 
     name: str | None
     cell: Cell
+    type: str = ""
     nodes: Sequence[Node] = ()
     more: int = 0
     is_open: bool = False
@@ -47,6 +49,7 @@ class Node:
         return {
             "name": self.name,
             **self.cell.payload(),
+            "type": self.type,
             "open": self.is_open,
             "nodes": [node.payload() for node in self.nodes],
             "more": self.more,
@@ -54,8 +57,9 @@ class Node:
 
     @property
     def label(self) -> str:
-        """Name and value on one line."""
-        return self.cell.text if self.name is None else f"{self.name}: {self.cell.text}"
+        """Name, value and type on one line."""
+        text = f"{self.cell.text}  ({self.type})" if self.type else self.cell.text
+        return text if self.name is None else f"{self.name}: {text}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,27 +109,35 @@ def tree(value: Any) -> Tree:
 
 def _node(name: str | None, value: Any, allowance: int, levels: int, depth: int = 0) -> Node:
     if not isinstance(value, _CONTAINERS) or depth == DEEPEST:
-        return Node(name, quoted(value, LETTERS) if isinstance(value, str) else bare(value))
+        look = quoted(value, LETTERS) if isinstance(value, str) else bare(value)
+        return Node(name, look, "" if type(value) in _OF_JSON else type(value).__name__)
     # Every entry gets its share, so that the first of many does not use up what the others need.
     count = min(len(value), PER_LEVEL, allowance)
     share = (allowance - count) // count if count else 0
     nodes = [
         _node(label, child, share, levels - 1, depth + 1) for label, child in islice(_entries(value), count)
     ]
-    return Node(name, _container(value), nodes, len(value) - count, levels > 0)
+    kind = "" if type(value) in _OF_JSON else type(value).__name__
+    return Node(name, _container(value), kind, nodes, len(value) - count, levels > 0)
 
 
 def _container(value: Any) -> Cell:
     if isinstance(value, Mapping):
         return Cell(f"{{{len(value)}}}", "object", None)
-    kind = "" if isinstance(value, list) else f"{type(value).__name__} "
-    return Cell(f"{kind}[{len(value)}]", "array", None)
+    return Cell(f"[{len(value)}]", "array", None)
 
 
 def _entries(value: Any) -> Iterable[tuple[str, Any]]:
     if isinstance(value, Mapping):
-        return ((cell(name).text, child) for name, child in value.items())
+        return ((_label(name), child) for name, child in value.items())
     return ((str(place), child) for place, child in enumerate(value))
+
+
+def _label(name: Any) -> str:
+    if isinstance(name, str) and name.strip():
+        return printable(name)
+    # A number is told from the text of it by what JSON has no word for.
+    return cell(name).text if isinstance(name, str) else f"({cell(name).text})"
 
 
 def _levels_open(value: Any) -> int:
@@ -146,4 +158,5 @@ def _children(value: Any) -> Iterable[Any]:
     return value.values() if isinstance(value, Mapping) else value
 
 
+_OF_JSON = frozenset({str, int, float, bool, type(None), dict, list, bytes})
 _CONTAINERS = (Mapping, list, tuple, Set, deque)
