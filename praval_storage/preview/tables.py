@@ -119,11 +119,17 @@ def _pandas(frame: Any, count: int) -> Grid:
         Column(cell(label).text, str(dtype), missing)
         for label, dtype, missing in zip(frame.columns, frame.dtypes, nulls, strict=False)
     ]
-    cells = [list(map(cell, frame.iloc[:count, place].array)) for place in range(min(frame.shape[1], WIDEST))]
+    cells = [_pandas_cells(frame.iloc[:count, place]) for place in range(min(frame.shape[1], WIDEST))]
     named = [] if _is_range(frame.index) else [Column(_index_name(frame.index), str(frame.index.dtype), None)]
     labels = [list(map(cell, frame.index[:count]))] if named else []
     rows = [list(row) for row in zip(*labels, *cells, strict=True)]
     return Grid([*named, *columns], rows, len(frame), frame.shape[1] + len(named))
+
+
+def _pandas_cells(column: Any) -> list[Cell]:
+    if str(column.dtype) in {"str", "category"}:  # here NaN only stands for a missing value
+        return [cell(None if value != value else value) for value in column.array]
+    return list(map(cell, column.array))
 
 
 def _is_range(index: Any) -> bool:
