@@ -9,7 +9,7 @@ from io import BytesIO
 from threading import Lock
 from typing import Any, BinaryIO, Self, TypeVar, overload
 
-from praval_storage import batches, copying, looking, reading, writing
+from praval_storage import batches, copying, looking, preview, reading, writing
 from praval_storage.base import BaseStorageProvider, CanPurge, CanStream, RecordProvider
 from praval_storage.display import as_html, as_text, code
 from praval_storage.errors import KeyNotFoundError
@@ -182,6 +182,23 @@ class DataManager:
             return BytesIO(writing.present(provider, name.key).content.read())
 
         return self._call(name, "open", work)
+
+    def preview(self, reference: Reference, *, neighbours: int = 5, in_full: bool = False) -> preview.Preview:
+        """What can be seen of a record: its kind, what is known of it, and its beginning.
+
+        Reads a megabyte of a large object at most, where the provider reads by range, or up to 16 MB for an
+        image or what a Parquet file begins with. What cannot be decoded is shown as hex, with the reason.
+        Pickles are never loaded, whatever the provider allows.
+
+        Args:
+            reference: A reference or its URI.
+            neighbours: How many of the nearest records of one with a vector are searched for.
+            in_full: Up to 16 MB of a text or body, and 1,000 rows of a table.
+
+        Raises:
+            KeyNotFoundError: There is no such record, or it has expired.
+        """
+        return preview.preview(self._providers, writing.named(reference), neighbours, in_full=in_full)
 
     def exists(self, reference: Reference) -> bool:
         """Whether there is such a record (and it has not expired)."""

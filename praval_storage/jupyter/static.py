@@ -59,7 +59,7 @@ def as_html(state: State, *, hint: str = "", static: bool = True) -> str:
 
 def _table(state: State) -> Table:
     if not state.path:
-        names = [[line["label"], _providers_state(line)] for line in state.tree if line["level"] == 1]
+        names = [[line["label"], _providers_state(line)] for line in state.tree if line["level"] == 1 and "more" not in line]
         return Table("Storage browser", ("provider", "state"), names, 0)
     title = f"Storage browser: {state.path}{_matching(state)}{_extent(state)}"
     places = [[place["name"], place["kind"], "-", "-"] for place in state.table.get("places", ())]

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from praval_storage.cells import cell
-from praval_storage.display import printable, size_text
+from praval_storage.display import counted_text, printable, size_text
 from praval_storage.places import Column, Place, Seen
 from praval_storage.records import MISSING, Stored
 from praval_storage.reference import DataReference
@@ -88,20 +88,15 @@ def measures(kind: str) -> str:
 
 def extent(seen: Seen, before: int) -> str:
     """``1–25 of 137``; with what was looked at where a budget ended the page."""
-    first, last = grouped(before + 1), grouped(before + len(seen.rows))
+    first, last = counted_text(before + 1), counted_text(before + len(seen.rows))
     if seen.stopped:
         of = f" of {seen.total}" if seen.total else ""
-        return f"{grouped(len(seen.rows))} shown, scanned {grouped(seen.scanned)}{of}"
+        return f"{counted_text(len(seen.rows))} shown, scanned {counted_text(seen.scanned)}{of}"
     if not seen.rows:
         return f"none of {seen.total}" if seen.total and seen.total.number else ""
     if seen.total:
         return f"{first}–{last} of {seen.total}"
     return f"{first}–{last}{'' if seen.next is None else ', more follow'}"
-
-
-def grouped(number: int) -> str:
-    """``1 204``."""
-    return f"{number:,}".replace(",", " ")
 
 
 def _head(name: str, path: str, kind: str = "text", note: str = "") -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from praval_storage.jupyter.address import Address
 from praval_storage.places import Place, Seen
@@ -27,6 +27,14 @@ class Node:
     open: bool = False
     inside: tuple[Place, ...] | None = None
     next: str | None = None
+
+
+class Line(NamedTuple):
+    """A line of the tree: a node at a level, which begins at 1, or the offer of more in it."""
+
+    level: int
+    node: Node
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +89,20 @@ class Tree:
         ]
         return sorted(above, key=lambda node: len(node.address.place))
 
-    def shown(self) -> Iterator[tuple[int, Node]]:
-        """Each node that is to be seen, from top to bottom, with its level, which begins at 1."""
+    def shown(self) -> Iterator[Line]:
+        """What is to be seen, from top to bottom."""
         for name in self.roots:
             yield from self._below(Address(name), 1)
 
-    def _below(self, address: Address, level: int) -> Iterator[tuple[int, Node]]:
+    def _below(self, address: Address, level: int) -> Iterator[Line]:
         node = self.nodes[address]
-        yield level, node
-        if node.open:
-            for place in node.inside or ():
-                yield from self._below(Address(address.storage_type, place.path), level + 1)
+        yield Line(level, node)
+        if not node.open:
+            return
+        for place in node.inside or ():
+            yield from self._below(Address(address.storage_type, place.path), level + 1)
+        if node.next is not None and node.inside:
+            yield Line(level + 1, node, more=True)
 
     def _refreshed(self, node: Node) -> Node:
         """A node that was listed again: open or not as before."""
@@ -113,11 +124,14 @@ def to_json(tree: Tree, badges: Mapping[str, Mapping[str, str]]) -> list[dict[st
         tree: The tree.
         badges: State, words and details of each provider.
     """
-    return [_line(level, node, badges) for level, node in tree.shown()]
+    return [_line(line, badges) for line in tree.shown()]
 
 
-def _line(level: int, node: Node, badges: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+def _line(line: Line, badges: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    level, node, more = line
     place = node.place
+    if more:
+        return {"id": f"more {node.address}", "level": level, "more": str(node.address)}
     known: dict[str, Any] = {
         "id": str(node.address),
         "label": place.label,
@@ -127,7 +141,6 @@ def _line(level: int, node: Node, badges: Mapping[str, Mapping[str, str]]) -> di
         "badge": dict(badges.get(node.address.storage_type, {})) if level == 1 else {},
         "count": "" if place.count is None else str(place.count),
         "size": "" if place.size is None else place.size.bytes(),
-        "more": bool(node.open and node.next and node.inside),
     }
     if place.parent and node.inside != ():
         known["open"] = node.open

@@ -7,13 +7,13 @@ from typing import Any
 
 import orjson
 
-from praval_storage.errors import KeyNotFoundError
 from praval_storage.jupyter.core import Changes, Core, Task
 from praval_storage.jupyter.lanes import Job
 from praval_storage.jupyter.pages import Pages
-from praval_storage.preview import Preview, VectorMap
+from praval_storage.preview import Preview
 from praval_storage.reference import DataReference
 
+VectorMap = Any
 MOST_POINTS = 20_000
 
 
@@ -112,8 +112,3 @@ class Viewing:
         small = {**whole, "keys": [], "titles": [], "colour": colour}
         drawn = self._core.state.chart.get("drawn", 0) + 1
         return {"chart": {**small, "drawn": drawn}, "notice": f"{whole['title']}: {whole['sample_text']}"}
-
-
-def gone(error: Exception) -> bool:
-    """Whether a record is missing, rather than a provider."""
-    return isinstance(error, KeyNotFoundError)
