@@ -10,12 +10,23 @@ from typing import Any
 from praval_storage.base import CanBrowse, CanQuery
 from praval_storage.filters import EVERYTHING, Compare, Node, Order, Path, conjunction
 from praval_storage.paging import Batch, Entry, collect, in_order, naturally, whole
-from praval_storage.places import MOST, Count, Look, Measured, Place, Seen, bad_token, containing, from_token
+from praval_storage.places import (
+    MOST,
+    Count,
+    Look,
+    Measured,
+    Place,
+    Seen,
+    as_folder,
+    bad_token,
+    containing,
+    folder,
+    from_token,
+)
 from praval_storage.provider_set import ProviderSet
 from praval_storage.records import Stored
 from praval_storage.scan import Scan, matching, stream
 
-SEPARATOR = "/"
 _BY_KEY = Order(Path("key"))
 _BEYOND = "\U0010ffff"
 _PIECE = 1_000
@@ -55,7 +66,7 @@ def _scanned(provider: CanQuery, request: Look) -> Seen:
     order = request.order or _BY_KEY
     if order.path.root == "key":
         return _by_key(provider, request, descending=order.descending)
-    prefix = _folder(request.path)
+    prefix = as_folder(request.path)
     now = datetime.now(UTC)
     scan = Scan(_below(prefix), bodies=order.path.root == "data")
     rows, tally = stream(provider, scan, now)
@@ -87,7 +98,7 @@ def _by_key(provider: CanQuery, request: Look, *, descending: bool) -> Seen:
             return [entry.key, None]
         return [entry.path if descending else entry.path + _BEYOND, entry.path]
 
-    prefix = _folder(request.path)
+    prefix = as_folder(request.path)
     page = collect(request, prefix, batches, after, whole(provider, request.where))
     return Seen(
         page.places,
@@ -101,7 +112,7 @@ def _by_key(provider: CanQuery, request: Look, *, descending: bool) -> Seen:
 
 
 def _batches(provider: CanQuery, request: Look, position: Any, *, descending: bool) -> Iterator[Batch]:
-    prefix = _folder(request.path)
+    prefix = as_folder(request.path)
     where, shown = _below(prefix), None
     if position is not None:
         last, shown = _position(position)
@@ -131,14 +142,10 @@ def _position(position: Any) -> tuple[str, str | None]:
 
 def _entry(row: Stored, prefix: str) -> Entry:
     """A row, or the place below the prefix that it is in."""
-    label, separator, _ = row.key[len(prefix) :].partition(SEPARATOR)
+    label, separator, _ = row.key[len(prefix) :].partition("/")
     if not separator:
         return row
-    return Place(f"{prefix}{label}{SEPARATOR}", label, "folder", parent=True, records=True)
-
-
-def _folder(path: str) -> str:
-    return path if not path or path.endswith(SEPARATOR) else f"{path}{SEPARATOR}"
+    return folder(f"{prefix}{label}/")
 
 
 def _below(prefix: str) -> Node:
@@ -146,7 +153,7 @@ def _below(prefix: str) -> Node:
 
 
 def _counted(provider: CanQuery, path: str) -> Iterator[Measured]:
-    rows, _ = stream(provider, Scan(_below(_folder(path)), bodies=False), datetime.now(UTC))
+    rows, _ = stream(provider, Scan(_below(as_folder(path)), bodies=False), datetime.now(UTC))
     records = size = 0
     while piece := list(islice(rows, _PIECE)):
         records += len(piece)

@@ -236,11 +236,27 @@ def from_token(token: str | None) -> Any:
     if token is None:
         return None
     try:
-        return orjson.loads(token)
+        position = orjson.loads(token)
     except (orjson.JSONDecodeError, TypeError):
-        raise bad_token() from None
+        position = None
+    if position is None:
+        raise bad_token()
+    return position
 
 
 def bad_token() -> ConfigurationError:
     """The error for a token that means nothing here."""
     return ConfigurationError("The token is not one of this place", hint="Begin again without a token")
+
+
+# Paths with slashes
+
+
+def as_folder(path: str) -> str:
+    """A path with slashes as all keys below it begin: with a slash at the end, unless it is empty."""
+    return path if not path or path.endswith("/") else f"{path}/"
+
+
+def folder(path: str) -> Place:
+    """The place of a path that ends with a slash."""
+    return Place(path, path[:-1].rpartition("/")[2], "folder", parent=True, records=True)
