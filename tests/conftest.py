@@ -15,6 +15,8 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from praval_storage.sandbox import Sandbox
 
+pytest_plugins = ["harness.fixtures"]
+
 settings.register_profile("default", deadline=None, print_blob=True)
 settings.register_profile("thorough", settings.get_profile("default"), max_examples=2_500)
 
