@@ -32,18 +32,17 @@ class Actions:
         core: The state and the way to ask.
         pages: The place that is shown.
         viewing: The record that is shown.
-        read_only: Whether nothing may be deleted.
     """
 
-    def __init__(self, core: Core, pages: Pages, viewing: Viewing, *, read_only: bool) -> None:
+    def __init__(self, core: Core, pages: Pages, viewing: Viewing) -> None:
         self._core = core
         self._pages = pages
         self._viewing = viewing
-        self.read_only = read_only
 
     def ask_delete(self, uri: str) -> None:
         """The first step: ask about the record that is selected."""
-        if uri and uri == self._core.state.selected and not self._reason():
+        state = self._core.state
+        if uri and uri == state.selected and not state.read_only:
             self._core.set(confirm={"uri": uri, "words": f"Delete {uri}?"})
 
     def keep(self) -> None:
@@ -61,7 +60,7 @@ class Actions:
         Raises:
             StoragePermissionError: The browser, or the place, is read-only.
         """
-        if reason := self._reason():
+        if reason := self._core.state.read_only:
             raise StoragePermissionError(f"Nothing can be deleted here: {reason}")
         uri = self._core.state.selected
         if not uri:
@@ -129,9 +128,6 @@ class Actions:
         words = ", ".join(filter(None, parts))
         known = {"text": words, "running": not measured.done}
         return {"table": {**self._core.state.table, "measured": known}}
-
-    def _reason(self) -> str:
-        return "it was opened with read_only=True" if self.read_only else self._core.state.read_only
 
     def _link(self, name: DataReference) -> dict[str, Any]:
         provider = self._core.dm.providers.find(name.storage_type, name.collection)

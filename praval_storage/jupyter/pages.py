@@ -49,13 +49,15 @@ class Pages:
         look: Answers a look at a provider.
         outline: The tree, which learns from what is seen here.
         size: Rows and places on a page.
+        read_only: Why nothing may be deleted anywhere, ``""`` if it may.
     """
 
-    def __init__(self, core: Core, look: Looker, outline: Outline, size: int) -> None:
+    def __init__(self, core: Core, look: Looker, outline: Outline, size: int, read_only: str) -> None:
         self._core = core
         self._look = look
         self._outline = outline
         self.size = size
+        self._read_only = read_only
         self.address = Address()
         self.question = Question()
         self.answer: Answer | None = None
@@ -70,7 +72,7 @@ class Pages:
             core.forget("list", "preview", "measure", "chart", "reveal")
             core.set(
                 path=str(self.address), query="", sort="", page=0, selected="", selected_ids=(), rows=(),
-                total=None, table={}, preview={}, chart={}, confirm={}, error={}, read_only="",
+                total=None, table={}, preview={}, chart={}, confirm={}, error={}, read_only=self._read_only,
             )  # fmt: skip
             self._outline.enter(self.address)
             core.set(**self._outline.drawn(self.address))
@@ -174,7 +176,7 @@ class Pages:
             "total": seen.total.number if seen.total else None,
             "table": around,
             "notice": f"{counted(len(seen.rows), 'record')} in {_short(self.address)}{matching}",
-            "read_only": seen.read_only,
+            "read_only": self._read_only or seen.read_only,
         }
 
 

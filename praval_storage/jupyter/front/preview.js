@@ -46,7 +46,7 @@ function previewView({ model, ask, wait, root, say }) {
   const sparkline = (part) => h("figure", {}, h("img", { class: "spark", src: part.src.startsWith("data:image/svg+xml;") ? part.src : null, alt: part.alt }),
     h("figcaption", { class: "dim" }, `${part.name}: ${part.alt}`));
 
-  const neighbours = (part) => [h("h4", {}, `Nearest by ${part.metric}`), h("ol", { class: "near" }, part.items.map((each) =>
+  const neighbours = (part) => [h("p", { class: "subtitle" }, `Nearest by ${part.metric}`), h("ol", { class: "near" }, part.items.map((each) =>
     h("li", {}, button(each.key, () => ask("select", { uri: each.uri }), { class: "link", "data-focus": `near ${each.uri}` }),
       h("span", { class: "number" }, each.score.toFixed(3)))))];
 
@@ -98,7 +98,7 @@ function previewView({ model, ask, wait, root, say }) {
     const name = preview.key.split("/").filter(Boolean).pop() || preview.key;
     const snippet = h("pre", { class: "snippet", hidden: true, tabindex: 0, "aria-label": "Text to copy" });
     const facts = preview.facts.map(([key, value]) => [h("dt", {}, key), h("dd", {}, value)]);
-    return [h("h3", { title: preview.uri }, name), h("p", { class: "dim uri" }, preview.uri), actions(preview, snippet), snippet,
+    return [h("p", { class: "title", title: preview.uri }, name), h("p", { class: "dim uri" }, preview.uri), actions(preview, snippet), snippet,
       h("dl", {}, facts), preview.notes.map((note) => h("p", { class: "note" }, note)), ...preview.parts.map((part) => (PARTS[part.type] || (() => null))(part))];
   }
 
