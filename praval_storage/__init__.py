@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         CanSearch,
         CanStream,
         HasCollections,
+        HasVectors,
         RecordProvider,
         StorageResult,
     )
@@ -57,6 +58,7 @@ _HOME = {
         "CanSearch",
         "CanStream",
         "HasCollections",
+        "HasVectors",
         "RecordProvider",
         "StorageResult",
     ),
@@ -94,6 +96,7 @@ __all__ = [
     "DataManager",
     "DataReference",
     "HasCollections",
+    "HasVectors",
     "InvalidFilterError",
     "InvalidKeyError",
     "KeyExistsError",

@@ -7,18 +7,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from io import BytesIO
 from threading import Lock
-from typing import Any, BinaryIO, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeVar, overload
 
 from praval_storage import batches, copying, preview, reading, writing
 from praval_storage.base import BaseStorageProvider, CanPurge, CanStream, RecordProvider
 from praval_storage.display import as_html, as_text, code
 from praval_storage.errors import KeyNotFoundError
+from praval_storage.optional import library
 from praval_storage.provider_set import HealthReport, ProviderSet, Statistics
 from praval_storage.records import MISSING
 from praval_storage.reference import DataReference
 from praval_storage.registry import provider_class
 from praval_storage.results import BatchResult, Listing, Outcome, QueryResult, SearchResult
 from praval_storage.writing import Incoming, Lifetime, Reference, Target
+
+if TYPE_CHECKING:
+    from praval_storage.mapping import VectorMap
 
 T = TypeVar("T")
 Filters = Mapping[str, Any] | None
@@ -298,6 +302,38 @@ class DataManager:
         """
         target = Target(storage_type, collection)
         return reading.nearest(self._providers, target, query_vector, limit, filters, query_text)
+
+    def vector_map(
+        self,
+        storage_type: str,
+        colour: str | None = None,
+        *,
+        sample: int = 2_000,
+        collection: str | None = None,
+        vector: str | None = None,
+        seed: int = 0,
+    ) -> VectorMap:
+        """The records of a collection as points of a plane, near where their vectors are near.
+
+        The plane is that of the first two principal components; ``.explained`` says which share of the
+        variance it shows, which for embeddings is often little.
+
+        Args:
+            storage_type: Name of a provider that gives out vectors.
+            colour: Path of the field that gives the points their colours.
+            sample: At most so many points, up to 20,000, chosen evenly.
+            collection: Another collection than the provider's own.
+            vector: Which of several vectors of a record; by default the provider's, else the first.
+            seed: Another one gives another sample.
+
+        Raises:
+            ConfigurationError: There is no such vector, or no record has the field.
+        """
+        target = Target(storage_type, collection)
+        # NumPy comes with the providers that have vectors, and takes a while to import.
+        make = library("praval_storage.mapping", "qdrant").vector_map
+        found: VectorMap = make(self._providers, target, colour, sample, vector, seed)
+        return found
 
     @overload
     def copy(  # type: ignore[overload-overlap]  # a URI is a str and so an iterable, but one reference
