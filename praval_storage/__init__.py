@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         CanSearch,
         CanStream,
         HasCollections,
+        HasVectors,
         RecordProvider,
         StorageResult,
     )
@@ -60,6 +61,7 @@ _HOME = {
         "CanSearch",
         "CanStream",
         "HasCollections",
+        "HasVectors",
         "RecordProvider",
         "StorageResult",
     ),
@@ -101,6 +103,7 @@ __all__ = [
     "DataManager",
     "DataReference",
     "HasCollections",
+    "HasVectors",
     "InvalidFilterError",
     "InvalidKeyError",
     "KeyExistsError",

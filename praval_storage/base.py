@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, NamedTuple, Self
 
@@ -33,6 +34,7 @@ from praval_storage.filters import Node, parse
 from praval_storage.keys import validate_key
 from praval_storage.places import Look, Measured, Seen
 from praval_storage.records import MISSING, Draft, Stored
+from praval_storage.sampling import VectorSample
 from praval_storage.scan import Neighbours, Scan, Scanned, select
 from praval_storage.serialization import Content, decode, encode, encode_metadata
 
@@ -147,6 +149,17 @@ class BaseStorageProvider(ABC):
     def health(self) -> str:
         """Reach the backend once: a few words about it. Raises what a failing call would raise."""
         return ""
+
+    def browse(self, path: str = "", *, read_only: bool = False, static: bool = False) -> Any:
+        """Look around in this provider; see ``DataManager.browse``.
+
+        Args:
+            path: Place in the provider to begin at.
+            read_only: Whether nothing may be deleted.
+            static: No widget.
+        """
+        jupyter = import_module("praval_storage.jupyter")
+        return jupyter.browse_provider(self, path, read_only=read_only, static=static)
 
     def close(self) -> None:
         """Let go of connections and files; the provider may be used again afterwards."""
@@ -330,6 +343,22 @@ class CanSearch(BaseStorageProvider):
         """The vector of a text, by the embedding function the provider was given."""
 
 
+class HasVectors(BaseStorageProvider):
+    """Gives out the vectors of its records, as a map of them needs it."""
+
+    @abstractmethod
+    def sample_vectors(self, limit: int, seed: int) -> VectorSample:
+        """``limit`` records, or all, chosen evenly and alike for the same seed."""
+
+    @abstractmethod
+    def vectors_of(self, keys: Sequence[str]) -> list[Any]:
+        """The vectors under these keys, in order, ``None`` where there is none."""
+
+    @abstractmethod
+    def with_vector(self, name: str) -> Self:
+        """The same connection with another of several vectors per record in mind."""
+
+
 class CanStream(BaseStorageProvider):
     """Reads bodies piecewise, and writes drafts whose data is a file object or ``Path`` the same way."""
 
@@ -390,6 +419,7 @@ _WORDS: dict[type[BaseStorageProvider], str] = {
     RecordProvider: "keep metadata and expiry",
     CanQuery: "query",
     CanSearch: "search by vector",
+    HasVectors: "map its vectors",
     CanStream: "stream",
     CanPurge: "purge expired records",
     CanBrowse: "browse",

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from importlib import import_module
 from io import BytesIO
 from threading import Lock
-from typing import Any, BinaryIO, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeVar, overload
 
 from praval_storage import batches, copying, looking, preview, reading, writing
 from praval_storage.base import BaseStorageProvider, CanPurge, CanStream, RecordProvider
 from praval_storage.display import as_html, as_text, code
 from praval_storage.errors import KeyNotFoundError
+from praval_storage.optional import library
 from praval_storage.places import Look, Measured, Seen
 from praval_storage.provider_set import HealthReport, ProviderSet, Statistics
 from praval_storage.records import MISSING
@@ -20,6 +22,9 @@ from praval_storage.reference import DataReference
 from praval_storage.registry import provider_class
 from praval_storage.results import BatchResult, Listing, Outcome, QueryResult, SearchResult
 from praval_storage.writing import Incoming, Lifetime, Reference, Target
+
+if TYPE_CHECKING:
+    from praval_storage.mapping import VectorMap
 
 T = TypeVar("T")
 Filters = Mapping[str, Any] | None
@@ -307,6 +312,55 @@ class DataManager:
         """
         target = Target(storage_type, collection)
         return reading.nearest(self._providers, target, query_vector, limit, filters, query_text)
+
+    def vector_map(
+        self,
+        storage_type: str,
+        colour: str | None = None,
+        *,
+        sample: int = 2_000,
+        collection: str | None = None,
+        vector: str | None = None,
+        seed: int = 0,
+    ) -> VectorMap:
+        """The records of a collection as points of a plane, near where their vectors are near.
+
+        The plane is that of the first two principal components; ``.explained`` says which share of the
+        variance it shows, which for embeddings is often little.
+
+        Args:
+            storage_type: Name of a provider that gives out vectors.
+            colour: Path of the field that gives the points their colours.
+            sample: At most so many points, up to 20,000, chosen evenly.
+            collection: Another collection than the provider's own.
+            vector: Which of several vectors of a record; by default the provider's, else the first.
+            seed: Another one gives another sample.
+
+        Raises:
+            ConfigurationError: There is no such vector, or no record has the field.
+        """
+        target = Target(storage_type, collection)
+        # NumPy comes with the providers that have vectors, and takes a while to import.
+        make = library("praval_storage.mapping", "qdrant").vector_map
+        found: VectorMap = make(self._providers, target, colour, sample, vector, seed)
+        return found
+
+    def browse(
+        self, path: str = "", *, read_only: bool = False, static: bool = False, page_size: int = 25
+    ) -> Any:
+        """Look around in all providers: a tree, the rows of a place, and what is in a record.
+
+        A widget with the extra ``praval_storage[jupyter]``; else, or with ``static``, plain Python with the
+        same attributes and methods that shows itself as a table (see ``praval_storage.jupyter``).
+
+        Args:
+            path: Where to begin: ``"s3"``, ``"s3/reports/2026/"``.
+            read_only: Whether nothing may be deleted.
+            static: No widget; every question is then asked at once, by the caller.
+            page_size: Rows and places on a page, 1 to 1 000.
+        """
+        jupyter = import_module("praval_storage.jupyter")
+        return jupyter.browse(self, path, read_only=read_only, static=static, page_size=page_size)
 
     @overload
     def copy(  # type: ignore[overload-overlap]  # a URI is a str and so an iterable, but one reference

@@ -11,6 +11,12 @@ import zlib
 from collections.abc import Sequence
 
 INK = "#3f8fd2"
+VIRIDIS = (
+    "#440154", "#481a6c", "#472f7d", "#414487", "#39568c", "#31688e", "#2a788e", "#23888e",
+    "#1f988b", "#22a884", "#35b779", "#54c568", "#7ad151", "#a5db36", "#d2e21b", "#fde725",
+)  # fmt: skip
+"""Sixteen stops from low to high (https://bids.github.io/colormap/)."""
+
 _WIDTH, _HEIGHT = 240, 36
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
@@ -52,10 +58,20 @@ def bars(counts: Sequence[int], width: int = 80, height: int = 20) -> str:
 def png(width: int, height: int, channels: int, pixels: bytes) -> bytes:
     """An image of 8 bits a channel, rows from the top, as PNG (https://www.w3.org/TR/png-3/)."""
     header = struct.pack(">2I5B", width, height, 8, _COLOUR_TYPES[channels], 0, 0, 0)
-    stride = width * channels
-    lines = b"".join(b"\0" + pixels[start : start + stride] for start in range(0, stride * height, stride))
-    body = zlib.compress(lines, 9)
-    return _SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", body) + _chunk(b"IEND", b"")
+    return _image(header, b"", width * channels, pixels)
+
+
+def indexed_png(width: int, height: int, pixels: bytes, colours: Sequence[str]) -> bytes:
+    """An image of one byte a pixel as PNG: 0 is clear, 1 the first of the colours ``#rrggbb``."""
+    palette = b"".join(bytes.fromhex(colour[1:]) for colour in ("#000000", *colours))
+    clear = _chunk(b"PLTE", palette) + _chunk(b"tRNS", b"\0")
+    return _image(struct.pack(">2I5B", width, height, 8, 3, 0, 0, 0), clear, width, pixels)
+
+
+def _image(header: bytes, more: bytes, stride: int, pixels: bytes) -> bytes:
+    lines = b"".join(b"\0" + pixels[start : start + stride] for start in range(0, len(pixels), stride))
+    body = _chunk(b"IDAT", zlib.compress(lines, 9))
+    return _SIGNATURE + _chunk(b"IHDR", header) + more + body + _chunk(b"IEND", b"")
 
 
 def _chunk(name: bytes, body: bytes) -> bytes:

@@ -5,11 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-VIRIDIS = (
-    "#440154", "#481a6c", "#472f7d", "#414487", "#39568c", "#31688e", "#2a788e", "#23888e",
-    "#1f988b", "#22a884", "#35b779", "#54c568", "#7ad151", "#a5db36", "#d2e21b", "#fde725",
-)  # fmt: skip
-"""Sixteen stops from low to high (https://bids.github.io/colormap/)."""
+from praval_storage.pictures import VIRIDIS
 
 
 def viridis(shares: Any) -> Any:
