@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from praval_storage.base import HasVectors
 from praval_storage.display import counted
 from praval_storage.errors import InvalidFilterError
 from praval_storage.filters import parse_order
@@ -58,6 +59,7 @@ class Pages:
         self._outline = outline
         self.size = size
         self._read_only = read_only
+        self._whole = look == core.dm.look
         self.address = Address()
         self.question = Question()
         self.answer: Answer | None = None
@@ -164,12 +166,14 @@ class Pages:
         if self.answer is None:
             return {}
         seen, name = self.answer.seen, self.address.storage_type
-        shown = table.Shown(name, seen, datetime.now(UTC), self._core.dm.providers.find(name, seen.collection).load)
+        provider = self._core.dm.providers.find(name, seen.collection)
+        shown = table.Shown(name, seen, datetime.now(UTC), provider.load)
         matching = f", matching {self._core.state.query}" if self.question != Question() else ""
         around = {
             **table.around(shown, self._pages[self.answer.page].before),
             "filtered": bool(matching),
-            "measures": table.measures(self._outline.kind(self.address)),
+            "measures": table.measures(self._outline.kind(self.address)) if self._whole else "",
+            "mapped": isinstance(provider, HasVectors) and bool(seen.rows),
         }
         return {
             "rows": table.rows_to_json(shown),

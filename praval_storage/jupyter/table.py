@@ -38,11 +38,14 @@ def columns_to_json(seen: Seen) -> list[dict[str, Any]]:
     fields = [column for column in seen.columns if column.type != "vector"][:MOST_COLUMNS]
     if fields and any(row.data is not MISSING or row.body is not None for row in seen.rows):
         return [_head("key", "key"), *map(_field, fields)]
+    # A server that has several types of values tells no times, but how long a value still has.
+    expiring = bool(seen.types) or any(row.expires_at is not None for row in seen.rows)
     return [
         _head("name", "key"),
         _head("type" if seen.types else "kind", "format"),
         _head("size", "size", "number"),
-        _head("expires" if seen.types else "modified", "expires_at" if seen.types else "updated_at", "time"),
+        *([] if seen.types else [_head("modified", "updated_at", "time")]),
+        *([_head("expires", "expires_at", "time")] if expiring else []),
     ]
 
 

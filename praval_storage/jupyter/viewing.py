@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -13,7 +13,9 @@ from praval_storage.jupyter.pages import Pages
 from praval_storage.preview import Preview
 from praval_storage.reference import DataReference
 
-VectorMap = Any
+if TYPE_CHECKING:
+    from praval_storage.mapping import VectorMap
+
 MOST_POINTS = 20_000
 
 
