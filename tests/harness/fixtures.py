@@ -114,6 +114,45 @@ def host_page(playing: Browser, _host_page: tuple[Any, Page, chromium.Watch]) ->
     assert problems == []
 
 
+@pytest.fixture(scope="session")
+def lab_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """One JupyterLab for the session."""
+    chromium.required()
+    from harness.lab import LabServer
+
+    root = str(Path(__file__).resolve().parents[2])
+    paths = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    with LabServer(tmp_path_factory.mktemp("lab"), environment={"PYTHONPATH": paths}) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _lab_page(
+    lab_server: Any, browser_context: BrowserContext, browser_loop: chromium.Loop
+) -> Iterator[tuple[Any, chromium.Watch]]:
+    from harness.lab import LabPage
+
+    browser_loop.enter()
+    page = browser_context.new_page()
+    watch = chromium.Watch(page)
+    browser_loop.leave()
+    yield LabPage(lab_server, page), watch
+    browser_loop.enter()
+    page.close()
+    browser_loop.leave()
+
+
+@pytest.fixture
+def lab_page(playing: Browser, _lab_page: tuple[Any, chromium.Watch]) -> Iterator[Any]:
+    """JupyterLab, ready to open a notebook; errors on its page and requests to elsewhere fail the test."""
+    lab, watch = _lab_page
+    lab.page.set_viewport_size({"width": 1280, "height": 800})
+    watch.problems.clear()
+    yield lab
+    lab.close()
+    assert watch.problems == []
+
+
 Axe = Callable[..., list[str]]
 
 

@@ -22,7 +22,7 @@ def test_look(host_page, dm, axe, shot, theme):
     page.get_by_role("treeitem", name="reports").click()
     page.get_by_role("treeitem", name="2026").click()
     page.get_by_role("row", name="day-013.json").click()
-    page.get_by_role("heading", name="day-013.json").wait_for()
+    page.locator(".title", has_text="day-013.json").wait_for()
     host_page.settle(b)
     shot(page)
     assert axe(page) == []

@@ -39,7 +39,7 @@ function chartView({ model, ask, wait, root }) {
 
   function drawLegend() {
     const entries = (chart().colour || {}).legend || [];
-    redraw(legend, () => legend.replaceChildren(...entries.map((entry, code) => {
+    redraw(legend, () => legend.replaceChildren(...entries.map((entry, code) => [entry, code]).filter(([entry]) => entry.count).map(([entry, code]) => {
       const swatch = h("span", { class: "swatch", "aria-hidden": "true" }, SHAPES[entry.shape] || "●");
       swatch.style.color = entry.colour;
       return h("button", { type: "button", class: "act", "data-focus": `legend ${code}`, "aria-pressed": String(!hidden.has(code)),
@@ -166,9 +166,9 @@ function chartView({ model, ask, wait, root }) {
     box.hidden = !on;
     if (!on) { points = null; number = -1; hidden = new Set(); return; }
     drawControls();
-    const words = [map.title, map.explained_text, ...(map.notes || [])].filter(Boolean).join(" · ");
+    const words = [map.explained_text, `${map.size} dimensions, ${map.metric}`, ...(map.notes || [])].filter(Boolean).join(" · ");
     facts.textContent = words;
-    canvas.setAttribute("aria-label", `Map of ${words}; the same points are in the list below`);
+    canvas.setAttribute("aria-label", `Map of ${map.title}, ${words}; the same points are in the list below`);
     if (map.drawn === number) return highlight();
     number = map.drawn;
     listed = LISTED;

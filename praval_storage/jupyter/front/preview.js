@@ -15,16 +15,18 @@ function previewView({ model, ask, wait, root, say }) {
       (node.nodes || []).map(branch), node.more ? h("div", { class: "leaf special" }, `${node.more} more`) : null);
   }
 
-  const column = (each) => h("th", { scope: "col" }, each.name,
+  const numeric = (part, i) => { const known = part.rows.map((row) => row[i].kind).filter((kind) => kind !== "null" && kind !== "nan"); return known.length > 0 && known.every((kind) => kind === "number" || kind === "infinite"); };
+  const column = (each, number) => h("th", { scope: "col", class: number ? "number" : null }, each.name,
     h("div", { class: "marks" }, each.dtype + (each.nulls == null ? "" : each.nulls ? ` · ${each.nulls} null` : " · no null")));
 
   function frame(part) {
-    const rows = part.rows.map((row) => h("tr", {}, row.map((cell) => valueCell(cell))));
+    const numbers = part.columns.map((_, i) => numeric(part, i));
+    const rows = part.rows.map((row) => h("tr", {}, row.map((cell, i) => valueCell(cell, numbers[i]))));
     const shown = `${part.height == null ? "?" : part.height} rows × ${part.width} columns` +
       (part.height != null && part.rows.length < part.height ? `, first ${part.rows.length} rows` : "") +
       (part.columns.length < part.width ? `, first ${part.columns.length} columns` : "");
     return [h("div", { class: "scroll frame", tabindex: 0, role: "region", "aria-label": "Rows of the table" },
-      h("table", {}, h("thead", {}, h("tr", {}, part.columns.map(column))), h("tbody", {}, rows))), h("p", { class: "dim" }, shown)];
+      h("table", {}, h("thead", {}, h("tr", {}, part.columns.map((each, i) => column(each, numbers[i])))), h("tbody", {}, rows))), h("p", { class: "dim" }, shown)];
   }
 
   function text(part) {

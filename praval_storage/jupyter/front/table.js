@@ -1,11 +1,9 @@
 // The table of places and records.
 
-const PLAIN = { name: 1, key: 1 };
-
 /** What a cell of a stored value looks like: the kinds that are easily confused are words, dimmed. */
-function valueCell(cell, tag = "td") {
+function valueCell(cell, number = cell.kind === "number") {
   const special = { null: 1, nan: 1, nat: 1, infinite: 1, empty: 1, blank: 1, bytes: 1 }[cell.kind];
-  return h(tag, { class: [special ? "special" : "", cell.kind === "number" ? "number" : ""].join(" ").trim() || null,
+  return h("td", { class: [special ? "special" : "", number ? "number" : ""].join(" ").trim() || null,
     title: cell.text.length > 24 ? cell.text : null, "data-copy": cell.copy == null ? null : cell.copy }, cell.text);
 }
 
