@@ -6,8 +6,8 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from praval_storage.errors import StoragePermissionError
 from praval_storage.display import size_text
+from praval_storage.errors import StoragePermissionError
 from praval_storage.jupyter.core import Changes, Core, Task
 from praval_storage.jupyter.lanes import Job
 from praval_storage.jupyter.pages import Pages
@@ -67,9 +67,9 @@ class Actions:
             return None
         name = DataReference.from_uri(uri)
         task = Task("delete", name.storage_type, f"deleting {name.key}", self._pages.refresh)
+        self._core.set(confirm={})
 
         def then(was_there: bool) -> Changes:
-            self._core.set(confirm={})
             self._viewing.select("")
             self._pages.refresh()
             return {"notice": f"deleted {uri}" if was_there else f"{uri} was gone already"}
@@ -104,8 +104,10 @@ class Actions:
         name, place = self._pages.address
         task = Task("measure", name, f"measuring {place or name}", self.measure, lane=f"measure {name}")
 
+        number = self._core.number("measure") + 1
+
         def work() -> Measured | None:
-            number, shown, last = self._core.number("measure"), 0.0, None
+            shown, last = 0.0, None
             for last in self._core.dm.measure(name, place):
                 if not self._core.current("measure", number):
                     return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from praval_storage.errors import ConfigurationError
@@ -52,7 +51,8 @@ class Browser:
         look: Looker | None = None,
         hint: str = "",
     ) -> None:
-        if not isinstance(page_size, int) or not 1 <= page_size <= 1_000:
+        given: object = page_size  # notebooks are not type-checked
+        if not isinstance(given, int) or not 1 <= given <= 1_000:
             raise ConfigurationError(f"page_size is an int from 1 to 1000, not {page_size!r}")
         self._core = Core(dm, lanes or Lanes(threads=False), State())
         look = look or dm.look
@@ -127,14 +127,15 @@ class Browser:
             value: What it shall be.
             wait: Whether to wait for the answer.
         """
-        job = {
+        setters: dict[str, Callable[[Any], Job | None]] = {
             "path": self._pages.go,
             "query": self._pages.ask_for,
             "sort": self._pages.order_by,
             "page": self._pages.turn_to,
             "selected": self._viewing.select,
             "selected_ids": self._viewing.choose,
-        }[name](value)
+        }
+        job = setters[name](value)
         if wait and job is not None:
             job.wait()
 

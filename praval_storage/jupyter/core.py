@@ -9,9 +9,8 @@ from threading import RLock
 from typing import Any, NamedTuple, TypeVar
 
 from praval_storage.display import printable
-from praval_storage.errors import StorageError
 from praval_storage.jupyter.lanes import Job, Lanes
-from praval_storage.jupyter.state import State, changes
+from praval_storage.jupyter.state import NAMES, State, changes
 from praval_storage.manager import DataManager
 
 T = TypeVar("T")
@@ -61,8 +60,10 @@ class Core:
         self._last: dict[str, str] = {}
 
     def watch(self, watcher: Watcher) -> None:
-        """Have a function told of every change: names and values, in order, one at a time."""
-        self._watchers.append(watcher)
+        """Have a function told of what is shown, and of every change: in order, one at a time."""
+        with self.lock:
+            self._watchers.append(watcher)
+            watcher({name: getattr(self.state, name) for name in NAMES})
 
     def set(self, **values: Any) -> None:
         """Change what is shown."""
@@ -73,7 +74,7 @@ class Core:
                 watcher(changed)
 
     def ask(self, task: Task, work: Callable[[], T], then: Callable[[T], Changes]) -> Job:
-        """Do a piece of work elsewhere, and change what is shown by its answer unless asked anew meanwhile."""
+        """Do a piece of work elsewhere; its answer changes what is shown unless somebody asked anew."""
         with self.lock:
             number = self._numbers[task.kind] = self._numbers.get(task.kind, 0) + 1
             self._busy[task.kind] = task.words
@@ -128,7 +129,7 @@ class Core:
             with self.lock:
                 if self._settled(task, number):
                     changed = then(answer)
-                    cleared = {"error": {}} if self.state.error.get("kind") == task.kind else {}
+                    cleared: Changes = {"error": {}} if self.state.error.get("kind") == task.kind else {}
                     self.set(busy=self._words(), **cleared, **changed)
         except Exception as error:  # noqa: BLE001
             with self.lock:
@@ -149,12 +150,11 @@ class Core:
 
     def _error(self, task: Task, error: Exception) -> Changes:
         where = self.dm.providers.place(task.storage_type) if task.storage_type in self.dm.providers else ""
-        text = str(error) if isinstance(error, StorageError | ImportError) else f"{error}"
         return {
             "kind": task.kind,
             "title": f"{task.words} failed",
             "class": type(error).__name__,
-            "text": printable(text, 600),
+            "text": printable(str(error), 600),
             "where": where,
             "retry": True,
         }

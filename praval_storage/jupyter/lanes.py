@@ -1,12 +1,15 @@
-"""Work away from the kernel's main thread: one piece at a time for each provider, none waits for another's."""
+"""Work away from the kernel's main thread: one piece at a time for each provider."""
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable
 from threading import Event, RLock, Thread, current_thread
 
 Work = Callable[[], None]
+
+logger = logging.getLogger("praval_storage")
 
 
 class Job:
@@ -91,4 +94,8 @@ class Lanes:
                     del self._queues[lane]
                     return
                 job = queue.popleft()
-            job.run()
+            try:
+                job.run()
+            except Exception:
+                # An observer of the widget failed while it was told of a failure; the lane goes on.
+                logger.exception("browsing %s", lane)

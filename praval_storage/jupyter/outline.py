@@ -41,7 +41,7 @@ class Outline:
 
     def enter(self, address: Address) -> Job | None:
         """Open the tree down to an address, asking for what has not been met on the way."""
-        self.tree = self.tree.opened(address, open=True)
+        self.tree = self.tree.opened(address)
         return self._reveal(address) if address.storage_type and self.tree.find(address) is None else None
 
     def learn(self, address: Address, seen: Seen) -> None:
@@ -66,10 +66,10 @@ class Outline:
             node = self.tree.find(parse_address(path, self._core.dm.providers))
             if node is None:
                 return None
-            open = not node.open if want is None else want
-            self.tree = self.tree.opened(node.address, open=open)
+            opened = not node.open if want is None else want
+            self.tree = self.tree.opened(node.address, opened)
             self._core.set(**self.drawn(at))
-        return self._fill(node, at) if open and node.inside is None else None
+        return self._fill(node, at) if opened and node.inside is None else None
 
     def more(self, path: str, at: Address) -> Job | None:
         """The next places of a place."""
@@ -94,8 +94,8 @@ class Outline:
 
         def then(found: list[tuple[Address, Seen]]) -> Changes:
             for above, seen in found:
-                self.tree = self.tree.seen(above, seen).opened(above, open=True)
-            self.tree = self.tree.opened(address, open=True)
+                self.tree = self.tree.seen(above, seen).opened(above)
+            self.tree = self.tree.opened(address)
             return self.drawn(address)
 
         return self._core.ask(task, lambda: self._way_to(address), then)

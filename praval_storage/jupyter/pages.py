@@ -33,6 +33,15 @@ class Page(NamedTuple):
     before: int = 0
 
 
+class Wanted(NamedTuple):
+    """What the rows are asked for by, as it was when somebody asked; and the pages known by then."""
+
+    address: Address
+    question: Question
+    sort: str
+    pages: tuple[Page, ...]
+
+
 class Answer(NamedTuple):
     """A page that was asked for, all pages that are known by now, and what was asked and seen."""
 
@@ -88,8 +97,11 @@ class Pages:
         return self.turn_to(self._core.state.page)
 
     def turn_to(self, page: int) -> Job | None:
-        """Show another page."""
-        return self._ask(lambda: self._reach(max(0, page))) if self.address.storage_type else None
+        """Show another page, the last one there is if there are fewer."""
+        if not self.address.storage_type:
+            return None
+        wanted = self._wanted()
+        return self._ask(lambda: self._reach(wanted, max(0, page)))
 
     def ask_for(self, text: str) -> Job | None:
         """Show what matches the filter box; a text that is not a filter yet only changes a note."""
@@ -112,16 +124,11 @@ class Pages:
 
     def scan_on(self) -> Job | None:
         """Look further where a budget ended a page early, and add what is found to it."""
-        answer = self.answer
+        answer, name = self.answer, self.address.storage_type
         if answer is None or answer.seen.next is None:
             return None
         look = replace(answer.look, token=answer.seen.next)
-
-        def work() -> Answer:
-            further = self._look(self.address.storage_type, look)
-            return answer._replace(seen=_joined(answer.seen, further))
-
-        return self._ask(work)
+        return self._ask(lambda: answer._replace(seen=_joined(answer.seen, self._look(name, look))))
 
     def _begin(self, **chosen: Any) -> None:
         """From the first page on, with nothing selected."""
@@ -134,23 +141,27 @@ class Pages:
         task = Task("list", self.address.storage_type, words, lambda: self._ask(work))
         return self._core.ask(task, work, self._shown)
 
-    def _reach(self, page: int) -> Answer:
+    def _wanted(self) -> Wanted:
+        with self._core.lock:
+            return Wanted(self.address, self.question, self._core.state.sort, tuple(self._pages))
+
+    def _reach(self, wanted: Wanted, page: int) -> Answer:
         """The page, or the last one before it that there is."""
-        pages, at = list(self._pages), min(page, len(self._pages) - 1)
-        look, seen = self._page(pages[at])
-        while at < page and seen.next is not None and at < len(self._pages) + STRIDE:
+        pages, at = list(wanted.pages), min(page, len(wanted.pages) - 1)
+        look, seen = self._page(wanted, pages[at])
+        while at < page and seen.next is not None and at < len(wanted.pages) + STRIDE:
             at += 1
             pages[at:] = [Page(seen.next, pages[at - 1].before + len(seen.rows))]
-            look, seen = self._page(pages[at])
+            look, seen = self._page(wanted, pages[at])
         return Answer(at, pages, look, seen)
 
-    def _page(self, page: Page) -> tuple[Look, Seen]:
-        text, where = self.question
-        order = parse_order(self._core.state.sort or None)
+    def _page(self, wanted: Wanted, page: Page) -> tuple[Look, Seen]:
+        (name, place), (text, where), sort, _ = wanted
+        order = parse_order(sort or None)
         # The tree may have learned only now, on this very lane, what kind of place this is.
-        bodies = self._outline.kind(self.address) in _IN_COLUMNS
-        look = Look(self.address.place, text, where, order, self.size, page.token, bodies=bodies)
-        return look, self._look(self.address.storage_type, look)
+        bodies = self._outline.kind(wanted.address) in _IN_COLUMNS
+        look = Look(place, text, where, order, self.size, page.token, bodies=bodies)
+        return look, self._look(name, look)
 
     def _shown(self, answer: Answer) -> Changes:
         page, self._pages, _, seen = answer

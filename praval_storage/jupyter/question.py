@@ -41,7 +41,7 @@ def _value(text: str) -> Any:
         pass  # then as Python writes it, with True, None and single quotes
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
         raise InvalidFilterError(
             f"{text!r} is not a filter yet", hint='Write {"field": value} or {"field": {"$gt": 3}}'
         ) from error

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Any
 
-from praval_storage.display import Table, as_html as table_as_html, as_text as table_as_text
-from praval_storage.jupyter.state import State
+from praval_storage.display import Table
+from praval_storage.display import as_html as table_as_html
+from praval_storage.display import as_text as table_as_text
+from praval_storage.jupyter.state import Json, State
 from praval_storage.preview import Preview
 
 SHOWN = 20
@@ -35,7 +36,7 @@ class Snapshot:
         return as_text(self._state) + preview
 
     def _repr_html_(self) -> str:
-        preview = self._preview._repr_html_() if self._preview else ""  # noqa: SLF001 - its public HTML form
+        preview = self._preview._repr_html_() if self._preview else ""
         return as_html(self._state, static=False) + preview
 
 
@@ -59,16 +60,26 @@ def as_html(state: State, *, hint: str = "", static: bool = True) -> str:
 
 def _table(state: State) -> Table:
     if not state.path:
-        names = [[line["label"], _providers_state(line)] for line in state.tree if line["level"] == 1 and "more" not in line]
+        names = [
+            [line["label"], _providers_state(line)]
+            for line in state.tree
+            if line["level"] == 1 and "more" not in line
+        ]
         return Table("Storage browser", ("provider", "state"), names, 0)
     title = f"Storage browser: {state.path}{_matching(state)}{_extent(state)}"
     places = [[place["name"], place["kind"], "-", "-"] for place in state.table.get("places", ())]
     rows = [[row["name"], row["kind"], row["size_text"], _day(row)] for row in state.rows]
-    return Table(title, ("name", "kind", "size", "modified"), [*places, *rows][:SHOWN], max(0, len(places) + len(rows) - SHOWN))
+    return Table(
+        title,
+        ("name", "kind", "size", "modified"),
+        [*places, *rows][:SHOWN],
+        max(0, len(places) + len(rows) - SHOWN),
+    )
 
 
-def _providers_state(line: dict[str, Any]) -> str:
-    return {"slow": "up"}.get(line["badge"].get("state", "unknown"), line["badge"].get("state", "unknown"))
+def _providers_state(line: Json) -> str:
+    state = str(line["badge"].get("state", "unknown"))
+    return "up" if state == "slow" else state
 
 
 def _matching(state: State) -> str:
@@ -82,5 +93,5 @@ def _extent(state: State) -> str:
     return f", {extent}" if extent else ", no records here" if not state.table.get("places") else ""
 
 
-def _day(row: dict[str, Any]) -> str:
-    return (row["updated"] or "-")[:10]
+def _day(row: Json) -> str:
+    return str(row["updated"] or "-")[:10]

@@ -92,6 +92,8 @@ def measures(kind: str) -> str:
 def extent(seen: Seen, before: int) -> str:
     """``1–25 of 137``; with what was looked at where a budget ended the page."""
     first, last = counted_text(before + 1), counted_text(before + len(seen.rows))
+    if seen.stopped and not seen.rows:
+        return f"searched {counted_text(seen.scanned)} keys, none so far"
     if seen.stopped:
         of = f" of {seen.total}" if seen.total else ""
         return f"{counted_text(len(seen.rows))} shown, scanned {counted_text(seen.scanned)}{of}"

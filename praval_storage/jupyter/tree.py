@@ -54,13 +54,13 @@ class Tree:
         """The node at an address, if it has been met."""
         return self.nodes.get(address)
 
-    def opened(self, address: Address, *, open: bool) -> Self:
+    def opened(self, address: Address, wanted: bool = True) -> Self:
         """The tree with one node opened or closed."""
         node = self.nodes.get(address)
-        return self if node is None else self._with(replace(node, open=open))
+        return self if node is None else self._with(replace(node, open=wanted))
 
     def seen(self, address: Address, seen: Seen, *, more: bool = False) -> Self:
-        """The tree with what a look at a place found in it, after what was there if ``more`` was asked for."""
+        """The tree with what a look at a place found in it; with ``more``, after what was there."""
         node = self.nodes.get(address)
         if node is None:
             return self
@@ -75,9 +75,7 @@ class Tree:
         """The tree of these providers; what is known of one that was there stays."""
         names = tuple(storage_types)
         kept = {address: node for address, node in self.nodes.items() if address.storage_type in names}
-        return replace(
-            self, roots=names, nodes={**{Address(name): _root(name) for name in names}, **kept}
-        )
+        return replace(self, roots=names, nodes={**{Address(name): _root(name) for name in names}, **kept})
 
     def trail(self, address: Address) -> list[Node]:
         """The nodes above and at an address that have been met, from the root down."""

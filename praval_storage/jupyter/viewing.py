@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -36,14 +36,14 @@ class Viewing:
     def select(self, uri: str, *, in_full: bool = False) -> Job | None:
         """Show a record; ``""`` shows none."""
         core = self._core
+        name = DataReference.from_uri(uri) if uri else None
         with core.lock:
             same = uri == core.state.selected
             core.set(selected=uri, confirm={}, **({} if same else {"preview": {}}))
-            if not uri:
+            if name is None:
                 core.forget("preview")
                 self.preview = None
                 return None
-        name = DataReference.from_uri(uri)
         again = lambda: self.select(uri, in_full=in_full)  # noqa: E731 - it stands in a tuple
         task = Task("preview", name.storage_type, f"reading {name.key.rpartition('/')[2]}", again)
         return core.ask(task, lambda: core.dm.preview(name, in_full=in_full), self._previewed)
@@ -107,10 +107,10 @@ class Viewing:
         self.preview = preview
         return {"preview": preview.payload(), "notice": f"preview of {preview.payload()['key']}"}
 
-    def _drawn(self, map: VectorMap) -> Changes:
-        self.map = map
-        whole = map.payload()
+    def _drawn(self, drawn: VectorMap) -> Changes:
+        self.map = drawn
+        whole = drawn.payload()
         colour = {**whole["colour"], "values": []}
         small = {**whole, "keys": [], "titles": [], "colour": colour}
-        drawn = self._core.state.chart.get("drawn", 0) + 1
-        return {"chart": {**small, "drawn": drawn}, "notice": f"{whole['title']}: {whole['sample_text']}"}
+        number = self._core.state.chart.get("drawn", 0) + 1
+        return {"chart": {**small, "drawn": number}, "notice": f"{whole['title']}: {whole['sample_text']}"}

@@ -42,9 +42,9 @@ class BrowserWidget(anywidget.AnyWidget):
     selected = traitlets.Unicode("").tag(sync=True)
     selected_ids = traitlets.List(traitlets.Unicode()).tag(sync=True)
 
-    crumbs = traitlets.List().tag(sync=True)
-    tree = traitlets.List().tag(sync=True)
-    rows = traitlets.List().tag(sync=True)
+    crumbs = traitlets.List(traitlets.Any()).tag(sync=True)
+    tree = traitlets.List(traitlets.Any()).tag(sync=True)
+    rows = traitlets.List(traitlets.Any()).tag(sync=True)
     total = traitlets.Int(None, allow_none=True).tag(sync=True)
     table = traitlets.Dict().tag(sync=True)
     preview = traitlets.Dict().tag(sync=True)
@@ -111,9 +111,15 @@ class BrowserWidget(anywidget.AnyWidget):
         setattr(self, name, _plain(getattr(self._browser.state, name)))
 
     def _show(self, changed: dict[str, Any]) -> None:
+        failed: list[Exception] = []
         with self.hold_sync():
             for name, value in _traits(changed).items():
-                setattr(self, name, value)
+                try:
+                    setattr(self, name, value)
+                except Exception as error:  # noqa: BLE001 - an observer failed: the other traits are set first
+                    failed.append(error)
+        if failed:
+            raise failed[0]
 
     def _receive(self, _: object, message: Any, buffers: Sequence[Any]) -> None:
         self.send({"op": "heard", "ask": message.get("id")})
@@ -123,9 +129,10 @@ class BrowserWidget(anywidget.AnyWidget):
         return repr(self._browser)
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        shown = super()._repr_mimebundle_(**options)
+        # Of ipywidgets 7 it is a dict, of anywidget a pair, and nothing where there is no view.
+        shown: Any = super()._repr_mimebundle_(**options)
         data, about = shown if isinstance(shown, tuple) else (shown or {}, {})
-        static = {"text/plain": repr(self), "text/html": self._browser._repr_html_()}  # noqa: SLF001
+        static = {"text/plain": repr(self), "text/html": self._browser._repr_html_()}
         return {**data, **static}, about
 
 

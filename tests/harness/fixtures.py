@@ -64,7 +64,9 @@ def browser_context(chromium_browser: Browser, browser_loop: chromium.Loop) -> I
 
 
 @pytest.fixture(scope="session")
-def _host_page(browser_context: BrowserContext, browser_loop: chromium.Loop) -> Iterator[tuple[Any, Page, chromium.Watch]]:
+def _host_page(
+    browser_context: BrowserContext, browser_loop: chromium.Loop
+) -> Iterator[tuple[Any, Page, chromium.Watch]]:
     from harness.host import Host
 
     with Host() as host:
@@ -97,7 +99,9 @@ class HostPage:
 
     def settle(self, widget: Any) -> None:
         """Wait until everything that was clicked has been answered and drawn."""
-        self.page.wait_for_function("() => [...document.querySelectorAll('.pvb')].every(x => x.getAttribute('aria-busy') === 'false')")
+        self.page.wait_for_function(
+            "() => [...document.querySelectorAll('.pvb')].every(x => x.getAttribute('aria-busy') === 'false')"
+        )
 
 
 @pytest.fixture
@@ -168,7 +172,10 @@ def axe() -> Axe:
             page.evaluate(script)
         options = {"runOnly": RULES, "resultTypes": ["violations"]}
         found = page.evaluate("([s, o]) => axe.run(s, o)", [selector, options])["violations"]
-        return [f"{each['id']}: {each['nodes'][0]['html'][:150]} {each['nodes'][0]['failureSummary']}" for each in found]
+        return [
+            f"{each['id']}: {each['nodes'][0]['html'][:150]} {each['nodes'][0]['failureSummary']}"
+            for each in found
+        ]
 
     return run
 

@@ -1,10 +1,10 @@
 """A real JupyterLab in a real Chromium: for tests, and for scripts that run notebooks or take pictures.
 
-    with LabServer(folder) as lab, sync_playwright() as playwright:
-        page = playwright.chromium.launch(executable_path=chromium.path(), args=chromium.ARGUMENTS).new_page()
-        notebook = LabPage(lab, page).open(cells=["1 + 1"])
-        notebook.run_all()
-        notebook.output(0).screenshot(path="output.png")
+with LabServer(folder) as lab, sync_playwright() as playwright:
+    page = playwright.chromium.launch(executable_path=chromium.path(), args=chromium.ARGUMENTS).new_page()
+    notebook = LabPage(lab, page).open(cells=["1 + 1"])
+    notebook.run_all()
+    notebook.output(0).screenshot(path="output.png")
 """
 
 from __future__ import annotations
@@ -53,8 +53,9 @@ READY = """async () => {
 }"""
 
 RUN_ALL = """async (milliseconds) => {
-    const late = new Promise((_, no) => setTimeout(() => no(new Error(
-        "cells did not finish: " + (document.querySelector(".jp-Dialog")?.innerText || "no dialog"))), milliseconds));
+    const dialog = () => document.querySelector(".jp-Dialog")?.innerText || "no dialog";
+    const late = new Promise((_, no) => setTimeout(
+        () => no(new Error("cells did not finish: " + dialog())), milliseconds));
     const run = async () => {
         await jupyterapp.commands.execute("notebook:run-all-cells");
         const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
@@ -67,9 +68,9 @@ IN_KERNEL = """async (code) => {
     const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
     const future = kernel.requestExecute({ code, store_history: false });
     let text = "";
-    future.onIOPub = (message) => {
-        if (message.header.msg_type === "stream") text += message.content.text;
-        if (message.header.msg_type === "error") text += message.content.ename + ": " + message.content.evalue;
+    future.onIOPub = ({ header, content }) => {
+        if (header.msg_type === "stream") text += content.text;
+        if (header.msg_type === "error") text += content.ename + ": " + content.evalue;
     };
     await future.done;
     return text;
@@ -124,13 +125,19 @@ class LabServer:
             self.port = free.getsockname()[1]
         self._log = (self.home / "lab.log").open("wb")
         self._process = subprocess.Popen(
-            self._command(), env=self._variables(), stdout=self._log, stderr=subprocess.STDOUT, start_new_session=True
+            self._command(),
+            env=self._variables(),
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         end = time.monotonic() + patience
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > end:
                 self.stop()
-                raise RuntimeError(f"JupyterLab did not start:\n{(self.home / 'lab.log').read_text()[-3000:]}")
+                raise RuntimeError(
+                    f"JupyterLab did not start:\n{(self.home / 'lab.log').read_text()[-3000:]}"
+                )
             time.sleep(0.1)
         return self
 
@@ -201,7 +208,8 @@ class LabPage:
             self.page.evaluate("async () => { await jupyterapp.restored; }")
         self.page.evaluate(
             """async (path) => {
-                const widget = await jupyterapp.commands.execute("docmanager:open", { path, factory: "Notebook" });
+                const options = { path, factory: "Notebook" };
+                const widget = await jupyterapp.commands.execute("docmanager:open", options);
                 await widget.revealed;
             }""",
             name,

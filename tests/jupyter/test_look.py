@@ -1,15 +1,26 @@
 from __future__ import annotations
 
 import pytest
+
 from praval_storage import DataManager
-from praval_storage.providers import FileSystemProvider
 from praval_storage.jupyter import browse
+from praval_storage.providers import FileSystemProvider
 
 
 @pytest.fixture
 def dm(tmp_path):
     with DataManager({"filesystem": FileSystemProvider(base_path=tmp_path)}) as dm:
-        dm.store_many({f"reports/2026/day-{i:03d}.json": {"day": i, "tags": ["a", "<b>x</b>"], "deep": {"k": [1, 2, {"z": None}]}} for i in range(60)}, "filesystem")
+        dm.store_many(
+            {
+                f"reports/2026/day-{i:03d}.json": {
+                    "day": i,
+                    "tags": ["a", "<b>x</b>"],
+                    "deep": {"k": [1, 2, {"z": None}]},
+                }
+                for i in range(60)
+            },
+            "filesystem",
+        )
         dm.store("hello", "filesystem", "readme.txt")
         yield dm
 
