@@ -10,7 +10,7 @@ from itertools import groupby, islice
 from typing import Any, NamedTuple, Protocol
 
 from praval_storage.filters import EVERYTHING, Node, Order
-from praval_storage.places import Look, Place, bad_token, containing, from_token, natural, to_token
+from praval_storage.places import Look, Place, Seen, bad_token, containing, from_token, natural, to_token
 from praval_storage.pushdown import restrict
 from praval_storage.records import Record, Stored
 from praval_storage.scan import Filler, matching
@@ -135,6 +135,24 @@ def in_order(
     page = first[: request.limit]
     token = _order_token(page[-1][1], page[-1][2].key) if len(first) > len(page) else None
     return [row for _, _, row in page], token
+
+
+def in_places(request: Look, places: Sequence[Place], statement: str = "", note: str = "") -> Seen:
+    """A page out of a few places that are all known, in natural order."""
+    fits = containing(request.text)
+    match from_token(request.token):
+        case None:
+            after = None
+        case [str(last)]:
+            after = natural(last)
+        case _:
+            raise bad_token()
+    found = naturally(
+        place for place in places if fits(place.label) and (after is None or natural(place.label) > after)
+    )
+    page = found[: request.limit]
+    token = to_token([page[-1].label]) if len(found) > len(page) else None
+    return Seen(page, next=token, scanned=len(places), statement=statement, note=note)
 
 
 def naturally(places: Iterable[Place]) -> list[Place]:
