@@ -130,7 +130,9 @@ def _decimal(value: Decimal) -> Cell:
 
 def _datetime(value: datetime) -> Cell:
     zone = getattr(value.tzinfo, "key", None)
-    return _plain(value.isoformat(" ") + (f" [{zone}]" if zone else ""), "time", value.isoformat())
+    return _plain(
+        value.isoformat(" ") + (f" [{zone}]" if zone and zone != "UTC" else ""), "time", value.isoformat()
+    )
 
 
 def _bytes(value: Any) -> Cell:
