@@ -19,7 +19,7 @@ from praval_storage.jupyter.address import Address, parse_address
 from praval_storage.jupyter.lanes import Lanes
 from praval_storage.jupyter.question import Question, parse_question
 from praval_storage.jupyter.tree import Tree
-from praval_storage.places import Place, Seen
+from praval_storage.places import Count, Measured, Place, Seen
 from praval_storage.providers import FileSystemProvider
 from praval_storage.testing import InMemoryProvider
 
@@ -63,9 +63,9 @@ def test_it_opens_without_asking_anybody(dm: DataManager, b: Browser) -> None:
     assert (b.path, b.rows, b.total, b.preview, b.error, b.busy) == ("", [], None, {}, {}, "")
     assert ids(b) == ["files", "memory"]
     assert dm.providers["memory"].threads == []  # type: ignore[attr-defined]
-    assert {line["badge"]["state"] for line in Browser(DataManager({"m": InMemoryProvider()})).state.tree} == {
-        "unknown"
-    }
+    assert {
+        line["badge"]["state"] for line in Browser(DataManager({"m": InMemoryProvider()})).state.tree
+    } == {"unknown"}
 
 
 def test_a_path_shows_its_rows_and_opens_the_tree(b: Browser) -> None:
@@ -74,7 +74,11 @@ def test_a_path_shows_its_rows_and_opens_the_tree(b: Browser) -> None:
     assert b.total == 60
     assert b.state.table["extent"] == "1–25 of 60"
     assert ids(b) == ["files", "files/reports/", "files/reports/2026/", "memory"]
-    assert b.state.crumbs == [("files", "files"), ("files/reports/", "reports"), ("files/reports/2026/", "2026")]
+    assert b.state.crumbs == [
+        ("files", "files"),
+        ("files/reports/", "reports"),
+        ("files/reports/2026/", "2026"),
+    ]
     assert b.state.tree[0]["badge"]["state"] == "up"
 
 
@@ -113,7 +117,11 @@ def test_a_provider_that_comes_is_in_the_tree_after_a_refresh(dm: DataManager, b
 def test_natural_order_in_the_tree(dm: DataManager, b: Browser) -> None:
     dm.store_many({f"point-{n}/x": n for n in (10, 2, 1)}, "memory")
     b.path = "memory"
-    assert [line["label"] for line in b.state.tree if line["level"] == 2] == ["point-1", "point-2", "point-10"]
+    assert [line["label"] for line in b.state.tree if line["level"] == 2] == [
+        "point-1",
+        "point-2",
+        "point-10",
+    ]
 
 
 def test_a_tree_offers_more_after_what_it_has() -> None:
@@ -231,7 +239,10 @@ def test_a_record_is_shown(b: Browser) -> None:
     b.path = "files/reports/2026/"
     b.selected = b.rows[13]["uri"]
     assert b.preview["kind"] == "json"
-    assert b.preview["parts"][0]["root"]["nodes"][0] == {**b.preview["parts"][0]["root"]["nodes"][0], "text": "13"}
+    assert b.preview["parts"][0]["root"]["nodes"][0] == {
+        **b.preview["parts"][0]["root"]["nodes"][0],
+        "text": "13",
+    }
     assert [each.key for each in b.references()] == ["reports/2026/day-013.json"]
     assert b.refs() == b.references()
     assert b.code() == "dm.retrieve('praval://files/reports/2026/day-013.json')"
@@ -321,7 +332,9 @@ def test_a_download_comes_in_pieces_with_the_number_of_the_question(
     ref = dm.store(body, "files", "raw.bin")
     answers = tell(b, "download", uri=ref.uri)
     assert [message["piece"] for message, _ in answers] == [0, 1, 2]
-    assert {(message["ask"], message["name"], message["pieces"]) for message, _ in answers} == {("1", "raw.bin", 3)}
+    assert {(message["ask"], message["name"], message["pieces"]) for message, _ in answers} == {
+        ("1", "raw.bin", 3)
+    }
     assert b"".join(buffers[0] for _, buffers in answers) == body
     empty = dm.store(b"", "files", "empty.bin")
     assert [buffers for _, buffers in tell(b, "download", uri=empty.uri)] == [[b""]]
@@ -348,13 +361,17 @@ def test_what_is_below_a_place_is_measured_on_request(b: Browser) -> None:
 def test_measuring_can_be_stopped(dm: DataManager) -> None:
     gate, begun = Event(), Event()
 
-    def measured(_: str, place: str) -> Iterator[Any]:
-        yield from ()
-        begun.set()
-        gate.wait(10)
-        pytest.fail("nobody wanted that any more")
+    asked: list[int] = []
 
-    b = Browser(dm, "files", lanes=Lanes())
+    def measured(_: str, place: str) -> Iterator[Measured]:
+        for number in range(3):
+            asked.append(number)
+            yield Measured(Count(number), None, done=False)
+            begun.set()
+            assert gate.wait(10)
+
+    lanes = Lanes()
+    b = Browser(dm, "files", lanes=lanes)
     dm.measure = measured  # type: ignore[method-assign]
     b.handle({"op": "measure"}, lambda *_: None)
     assert begun.wait(10)
@@ -362,6 +379,8 @@ def test_measuring_can_be_stopped(dm: DataManager) -> None:
     assert b.busy == ""
     assert b.state.table["measured"]["running"] is False
     gate.set()
+    lanes.submit("measure files", "after it", lambda: None).wait()
+    assert asked == [0, 1], "the one that was on its way, and none after it"
     b.close()
 
 
@@ -406,7 +425,9 @@ def test_only_the_last_answer_is_shown_and_what_nobody_waits_for_is_not_asked(dm
     b.refresh()
     asked = len(memory.threads)
     shown: list[list[str]] = []
-    b.watch(lambda changed: shown.append([row["key"] for row in changed["rows"]]) if "rows" in changed else None)
+    b.watch(
+        lambda changed: shown.append([row["key"] for row in changed["rows"]]) if "rows" in changed else None
+    )
     memory.entered.clear()
     memory.gate.clear()
     b.handle({"op": "query", "text": "a"}, lambda *_: None)
