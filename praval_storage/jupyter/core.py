@@ -58,6 +58,7 @@ class Core:
         self._busy: dict[str, str] = {}
         self._again: Callable[[], object] | None = None
         self._last: dict[str, str] = {}
+        self.set(badges=self.badges())
 
     def watch(self, watcher: Watcher) -> None:
         """Have a function told of what is shown, and of every change: in order, one at a time."""
@@ -109,7 +110,7 @@ class Core:
         """Show why a piece of work failed, and offer to try it again."""
         with self.lock:
             self._again = task.again
-            self.set(error=self._error(task, error), notice=f"{task.words} failed")
+            self.set(error=self._error(task, error), badges=self.badges(), notice=f"{task.words} failed")
 
     def close(self) -> None:
         """Drop what is queued and tell nobody any more."""
@@ -130,7 +131,7 @@ class Core:
                 if self._settled(task, number):
                     changed = then(answer)
                     cleared: Changes = {"error": {}} if self.state.error.get("kind") == task.kind else {}
-                    self.set(busy=self._words(), **cleared, **changed)
+                    self.set(busy=self._words(), badges=self.badges(), **cleared, **changed)
         except Exception as error:  # noqa: BLE001
             with self.lock:
                 if self._settled(task, number):

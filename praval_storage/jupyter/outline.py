@@ -32,7 +32,7 @@ class Outline:
     def drawn(self, address: Address) -> Changes:
         """What the tree and the crumbs of a path look like."""
         crumbs = labels(self.tree.trail(address))
-        return {"tree": to_json(self.tree, self._core.badges()), "crumbs": crumbs}
+        return {"tree": to_json(self.tree), "crumbs": crumbs}
 
     def kind(self, address: Address) -> str:
         """What kind of place is at an address, ``""`` if it has not been met."""

@@ -93,7 +93,7 @@ class Pages:
         """Ask for the page again, and see whether providers have come or gone."""
         with self._core.lock:
             self._outline.renew()
-            self._core.set(**self._outline.drawn(self.address))
+            self._core.set(badges=self._core.badges(), **self._outline.drawn(self.address))
         return self.turn_to(self._core.state.page)
 
     def turn_to(self, page: int) -> Job | None:

@@ -22,6 +22,7 @@ class State:
         selected_ids: Keys of the points chosen on a map.
         crumbs: Address and label of each step of the path.
         tree: The lines of the tree.
+        badges: How the last call of each provider went: state, words and details.
         rows: The records of this page.
         total: Records that match; ``None`` = not known.
         table: What stands around the rows: columns, places, counts, statement, notes.
@@ -42,6 +43,7 @@ class State:
     selected_ids: Sequence[str] = ()
     crumbs: Sequence[Sequence[str]] = ()
     tree: Sequence[Json] = ()
+    badges: Json = field(default_factory=dict)
     rows: Sequence[Json] = ()
     total: int | None = None
     table: Json = field(default_factory=dict)

@@ -115,17 +115,12 @@ def _root(name: str) -> Node:
     return Node(Address(name), Place("", name, "provider", parent=True, records=True))
 
 
-def to_json(tree: Tree, badges: Mapping[str, Mapping[str, str]]) -> list[dict[str, Any]]:
-    """What the front end draws: one object for each line.
-
-    Args:
-        tree: The tree.
-        badges: State, words and details of each provider.
-    """
-    return [_line(line, badges) for line in tree.shown()]
+def to_json(tree: Tree) -> list[dict[str, Any]]:
+    """What the front end draws: one object for each line."""
+    return [_line(line) for line in tree.shown()]
 
 
-def _line(line: Line, badges: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+def _line(line: Line) -> dict[str, Any]:
     level, node, more = line
     place = node.place
     if more:
@@ -136,7 +131,6 @@ def _line(line: Line, badges: Mapping[str, Mapping[str, str]]) -> dict[str, Any]
         "kind": place.kind,
         "level": level,
         "note": "; ".join(filter(None, [place.note, place.read_only and f"read-only: {place.read_only}"])),
-        "badge": dict(badges.get(node.address.storage_type, {})) if level == 1 else {},
         "count": "" if place.count is None else str(place.count),
         "size": "" if place.size is None else place.size.bytes(),
     }
