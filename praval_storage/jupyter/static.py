@@ -61,7 +61,7 @@ def as_html(state: State, *, hint: str = "", static: bool = True) -> str:
 def _table(state: State) -> Table:
     if not state.path:
         names = [
-            [line["label"], _providers_state(line)]
+            [line["label"], _provider_state(state, line["id"])]
             for line in state.tree
             if line["level"] == 1 and "more" not in line
         ]
@@ -77,9 +77,9 @@ def _table(state: State) -> Table:
     )
 
 
-def _providers_state(line: Json) -> str:
-    state = str(line["badge"].get("state", "unknown"))
-    return "up" if state == "slow" else state
+def _provider_state(state: State, name: str) -> str:
+    known = str(state.badges.get(name, {}).get("state", "unknown"))
+    return "up" if known == "slow" else known
 
 
 def _matching(state: State) -> str:

@@ -44,6 +44,7 @@ class BrowserWidget(anywidget.AnyWidget):
 
     crumbs = traitlets.List(traitlets.Any()).tag(sync=True)
     tree = traitlets.List(traitlets.Any()).tag(sync=True)
+    badges = traitlets.Dict().tag(sync=True)
     rows = traitlets.List(traitlets.Any()).tag(sync=True)
     total = traitlets.Int(None, allow_none=True).tag(sync=True)
     table = traitlets.Dict().tag(sync=True)

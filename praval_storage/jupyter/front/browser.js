@@ -176,7 +176,7 @@ function render({ model, el }) {
     for (const name of names.split(" ")) { model.on(`change:${name}`, draw); clean.push(() => model.off(`change:${name}`, draw)); }
   };
   on("crumbs path", drawCrumbs);
-  on("tree path", tree.draw);
+  on("tree path badges", tree.draw);
   on("rows table selected sort path busy error", table.draw);
   on("preview confirm selected read_only busy", preview.draw);
   on("chart", () => { root.classList.toggle("mapping", !!model.get("chart").drawn); chart.draw(); });

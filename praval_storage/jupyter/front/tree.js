@@ -4,7 +4,7 @@ function treeView({ model, ask, root }) {
   const box = h("div", { class: "tree", role: "tree", "aria-label": "Providers and places" });
   const home = () => box.querySelector("[role=treeitem]") || root;
 
-  const badge = ({ state, text, title }) => {
+  const badge = ({ state, text, title } = {}) => {
     if (!state) return null;
     const sign = { up: "●", slow: "●", down: "✕", unknown: "?" }[state];
     return h("span", { class: `badge ${state}`, title }, h("span", { "aria-hidden": "true" }, `${sign} `), text || state);
@@ -21,7 +21,7 @@ function treeView({ model, ask, root }) {
       onclick: (event) => event.target.closest(".twisty") ? ask("open", { path: line.id }) : ask("go", { path: line.id }) },
       h("span", { class: "twisty", "aria-hidden": "true" }, line.open == null ? "" : line.open ? "▾" : "▸"),
       icon(line.kind), h("span", { class: "label" }, line.label),
-      badge(line.badge) || (counted ? h("span", { class: "badge" }, counted) : null));
+      (line.level === 1 ? badge(model.get("badges")[line.id]) : null) || (counted ? h("span", { class: "badge" }, counted) : null));
   }
 
   function draw() {
