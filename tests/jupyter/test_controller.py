@@ -63,9 +63,7 @@ def test_it_opens_without_asking_anybody(dm: DataManager, b: Browser) -> None:
     assert (b.path, b.rows, b.total, b.preview, b.error, b.busy) == ("", [], None, {}, {}, "")
     assert ids(b) == ["files", "memory"]
     assert dm.providers["memory"].threads == []  # type: ignore[attr-defined]
-    assert {
-        line["badge"]["state"] for line in Browser(DataManager({"m": InMemoryProvider()})).state.tree
-    } == {"unknown"}
+    assert b.state.badges["memory"]["state"] == "unknown"
 
 
 def test_a_path_shows_its_rows_and_opens_the_tree(b: Browser) -> None:
@@ -79,7 +77,7 @@ def test_a_path_shows_its_rows_and_opens_the_tree(b: Browser) -> None:
         ("files/reports/", "reports"),
         ("files/reports/2026/", "2026"),
     ]
-    assert b.state.tree[0]["badge"]["state"] == "up"
+    assert b.state.badges["files"]["state"] == "up"
 
 
 def test_a_path_may_be_written_as_a_url(b: Browser) -> None:
@@ -394,11 +392,11 @@ def test_a_failure_names_class_and_place_and_is_tried_again(dm: DataManager, b: 
     assert b.error["title"] == "listing memory failed"
     assert b.error["class"] == "StorageConnectionError"
     assert "refused by 10.0.0.5:6379" in b.error["text"]
-    assert b.state.tree[-1]["badge"]["state"] == "down"
+    assert b.state.badges["memory"]["state"] == "down"
     memory.refusal = None
     tell(b, "retry")
     assert b.error == {}
-    assert b.state.tree[-1]["badge"]["state"] == "up"
+    assert b.state.badges["memory"]["state"] == "up"
 
 
 def test_a_provider_that_hangs_holds_up_neither_the_caller_nor_the_others(dm: DataManager) -> None:
