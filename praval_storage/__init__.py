@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         StorageResult,
     )
     from praval_storage.decorators import requires_storage, storage_enabled
+    from praval_storage.environment import get_data_manager, reset_data_manager
     from praval_storage.errors import (
         ConfigurationError,
         InvalidFilterError,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
         StorageTimeoutError,
         UnsupportedOperationError,
     )
-    from praval_storage.manager import DataManager, get_data_manager, reset_data_manager
+    from praval_storage.manager import DataManager
     from praval_storage.records import Record
     from praval_storage.reference import DataReference
     from praval_storage.results import BatchResult, Listing, Outcome, QueryResult, SearchResult
@@ -61,6 +62,7 @@ _HOME = {
         "StorageResult",
     ),
     "decorators": ("requires_storage", "storage_enabled"),
+    "environment": ("get_data_manager", "reset_data_manager"),
     "errors": (
         "ConfigurationError",
         "InvalidFilterError",
@@ -75,7 +77,7 @@ _HOME = {
         "StorageTimeoutError",
         "UnsupportedOperationError",
     ),
-    "manager": ("DataManager", "get_data_manager", "reset_data_manager"),
+    "manager": ("DataManager",),
     "records": ("Record",),
     "reference": ("DataReference",),
     "results": ("BatchResult", "Listing", "Outcome", "QueryResult", "SearchResult"),

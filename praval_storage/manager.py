@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
-from functools import partial
-from threading import Lock
 from typing import Self
 
 from praval_storage.base import BaseStorageProvider, CanPurge
 from praval_storage.display import as_html, as_text, code
 from praval_storage.operations import Operations
 from praval_storage.provider_set import HealthReport, ProviderSet, Statistics
-from praval_storage.registry import provider_class
 
 
 class DataManager(Operations):
@@ -23,7 +19,7 @@ class DataManager(Operations):
     several threads.
 
     Args:
-        providers: Providers by storage type; :func:`get_data_manager` has one with defaults.
+        providers: Providers by storage type; :func:`praval_storage.get_data_manager` has one with defaults.
     """
 
     def __init__(self, providers: Mapping[str, BaseStorageProvider] | None = None) -> None:
@@ -82,52 +78,3 @@ class DataManager(Operations):
     def _repr_html_(self) -> str:
         steps = [f"dm.list({next(iter(self._providers), '...')!r})", "dm.query(...)", "dm.health()"]
         return as_html(self._providers.overview("DataManager", in_full=True)) + code("   ".join(steps))
-
-
-_default: DataManager | None = None
-_default_lock = Lock()
-
-
-_ALWAYS = ("filesystem", "qdrant")
-_WHEN_NAMED = {
-    "postgresql": ("POSTGRES_HOST", "DATABASE_URL"),
-    "redis": ("REDIS_HOST", "REDIS_URL"),
-    "s3": ("AWS_S3_BUCKET", "S3_BUCKET_NAME"),
-}
-
-
-def from_environment(environ: Mapping[str, str]) -> DataManager:
-    """A manager with the default providers and those these environment variables name."""
-    manager = DataManager()
-    named = [name for name, variables in _WHEN_NAMED.items() if any(map(environ.get, variables))]
-    for name in (*_ALWAYS, *named):
-        manager.register_provider(name, partial(_from_environment, name, environ))
-    return manager
-
-
-def _from_environment(name: str, environ: Mapping[str, str]) -> BaseStorageProvider:
-    return provider_class(name).from_env(environ)
-
-
-def get_data_manager() -> DataManager:
-    """The process-wide manager, made on the first call from the environment as it is then.
-
-    It always has ``filesystem`` (``PRAVAL_STORAGE_PATH``, else ``./storage``) and ``qdrant`` (embedded beside
-    it, unless ``QDRANT_URL`` names a server); ``postgresql`` with ``POSTGRES_HOST`` or ``DATABASE_URL``,
-    ``redis`` with ``REDIS_HOST`` or ``REDIS_URL``, ``s3`` with ``AWS_S3_BUCKET``. Nothing is created,
-    imported or connected before it is used.
-    """
-    global _default  # noqa: PLW0603 - the one manager of the process
-    with _default_lock:
-        if _default is None:
-            _default = from_environment(dict(os.environ))
-        return _default
-
-
-def reset_data_manager() -> None:
-    """Close the process-wide manager and forget it; the next one reads the environment anew."""
-    global _default  # noqa: PLW0603 - the one manager of the process
-    with _default_lock:
-        if _default is not None:
-            _default.close()
-        _default = None
