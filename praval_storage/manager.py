@@ -427,7 +427,7 @@ class DataManager:
         references: Iterable[Reference],
         work: Callable[[BaseStorageProvider, Keys], Outcomes],
     ) -> BatchResult:
-        return BatchResult(batches.for_each(self._providers, operation, list(references), work))
+        return BatchResult(batches.for_each(self._providers, operation, references, work))
 
 
 _default: DataManager | None = None
