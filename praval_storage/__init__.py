@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         CanSearch,
         CanStream,
         HasCollections,
+        HasVectors,
         RecordProvider,
         StorageResult,
     )
@@ -58,6 +59,7 @@ _HOME = {
         "CanSearch",
         "CanStream",
         "HasCollections",
+        "HasVectors",
         "RecordProvider",
         "StorageResult",
     ),
@@ -96,6 +98,7 @@ __all__ = [
     "DataManager",
     "DataReference",
     "HasCollections",
+    "HasVectors",
     "InvalidFilterError",
     "InvalidKeyError",
     "KeyExistsError",

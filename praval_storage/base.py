@@ -32,6 +32,7 @@ from praval_storage.errors import (
 from praval_storage.filters import Node, parse
 from praval_storage.keys import validate_key
 from praval_storage.records import MISSING, Draft, Stored
+from praval_storage.sampling import VectorSample
 from praval_storage.scan import Neighbours, Scan, Scanned, select
 from praval_storage.serialization import Content, decode, encode, encode_metadata
 
@@ -339,6 +340,22 @@ class CanSearch(BaseStorageProvider):
         """The vector of a text, by the embedding function the provider was given."""
 
 
+class HasVectors(BaseStorageProvider):
+    """Gives out the vectors of its records, as a map of them needs it."""
+
+    @abstractmethod
+    def sample_vectors(self, limit: int, seed: int) -> VectorSample:
+        """``limit`` records, or all, chosen evenly and alike for the same seed."""
+
+    @abstractmethod
+    def vectors_of(self, keys: Sequence[str]) -> list[Any]:
+        """The vectors under these keys, in order, ``None`` where there is none."""
+
+    @abstractmethod
+    def with_vector(self, name: str) -> Self:
+        """The same connection with another of several vectors per record in mind."""
+
+
 class CanStream(BaseStorageProvider):
     """Reads bodies piecewise, and writes drafts whose data is a file object or ``Path`` the same way."""
 
@@ -376,6 +393,7 @@ _WORDS: dict[type[BaseStorageProvider], str] = {
     RecordProvider: "keep metadata and expiry",
     CanQuery: "query",
     CanSearch: "search by vector",
+    HasVectors: "map its vectors",
     CanStream: "stream",
     CanPurge: "purge expired records",
     HasCollections: "hold collections",

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
+from praval_storage import preview, writing
 from praval_storage.base import BaseStorageProvider, CanPurge
 from praval_storage.display import as_html, as_text, code
 from praval_storage.operations import Operations
+from praval_storage.optional import library
 from praval_storage.provider_set import HealthReport, ProviderSet, Statistics
+from praval_storage.writing import Reference, Target
+
+if TYPE_CHECKING:
+    from praval_storage.mapping import VectorMap
 
 
 class DataManager(Operations):
@@ -44,6 +50,55 @@ class DataManager(Operations):
     def unregister_provider(self, name: str) -> None:
         """Close and forget a provider. Its data stays where it is."""
         self._providers.unregister(name)
+
+    def preview(self, reference: Reference, *, neighbours: int = 5, in_full: bool = False) -> preview.Preview:
+        """What can be seen of a record: its kind, what is known of it, and its beginning.
+
+        Reads a megabyte of a large object at most, where the provider reads by range, or up to 16 MB for an
+        image or what a Parquet file begins with. What cannot be decoded is shown as hex, with the reason.
+        Pickles are never loaded, whatever the provider allows.
+
+        Args:
+            reference: A reference or its URI.
+            neighbours: How many of the nearest records of one with a vector are searched for.
+            in_full: Up to 16 MB of a text or body, and 1,000 rows of a table.
+
+        Raises:
+            KeyNotFoundError: There is no such record, or it has expired.
+        """
+        return preview.preview(self._providers, writing.named(reference), neighbours, in_full=in_full)
+
+    def vector_map(
+        self,
+        storage_type: str,
+        colour: str | None = None,
+        *,
+        sample: int = 2_000,
+        collection: str | None = None,
+        vector: str | None = None,
+        seed: int = 0,
+    ) -> VectorMap:
+        """The records of a collection as points of a plane, near where their vectors are near.
+
+        The plane is that of the first two principal components; ``.explained`` says which share of the
+        variance it shows, which for embeddings is often little.
+
+        Args:
+            storage_type: Name of a provider that gives out vectors.
+            colour: Path of the field that gives the points their colours.
+            sample: At most so many points, up to 20,000, chosen evenly.
+            collection: Another collection than the provider's own.
+            vector: Which of several vectors of a record; by default the provider's, else the first.
+            seed: Another one gives another sample.
+
+        Raises:
+            ConfigurationError: There is no such vector, or no record has the field.
+        """
+        target = Target(storage_type, collection)
+        # NumPy comes with the providers that have vectors, and takes a while to import.
+        make = library("praval_storage.mapping", "qdrant").vector_map
+        found: VectorMap = make(self._providers, target, colour, sample, vector, seed)
+        return found
 
     def health(self, storage_type: str | None = None) -> HealthReport:
         """Reach each provider, or one, once: ``{name: Health(status, detail, seconds)}``. Raises nothing."""
