@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from praval_storage.base import (
         BaseStorageProvider,
+        CanBrowse,
         CanPurge,
         CanQuery,
         CanSearch,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
         UnsupportedOperationError,
     )
     from praval_storage.manager import DataManager
+    from praval_storage.places import Column, Count, Look, Measured, Place, Seen
     from praval_storage.records import Record
     from praval_storage.reference import DataReference
     from praval_storage.results import BatchResult, Listing, Outcome, QueryResult, SearchResult
@@ -54,6 +56,7 @@ __version__ = "0.1.0"
 _HOME = {
     "base": (
         "BaseStorageProvider",
+        "CanBrowse",
         "CanPurge",
         "CanQuery",
         "CanSearch",
@@ -80,6 +83,7 @@ _HOME = {
         "UnsupportedOperationError",
     ),
     "manager": ("DataManager",),
+    "places": ("Column", "Count", "Look", "Measured", "Place", "Seen"),
     "records": ("Record",),
     "reference": ("DataReference",),
     "results": ("BatchResult", "Listing", "Outcome", "QueryResult", "SearchResult"),
@@ -90,11 +94,14 @@ _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 __all__ = [
     "BaseStorageProvider",
     "BatchResult",
+    "CanBrowse",
     "CanPurge",
     "CanQuery",
     "CanSearch",
     "CanStream",
+    "Column",
     "ConfigurationError",
+    "Count",
     "DataManager",
     "DataReference",
     "HasCollections",
@@ -104,13 +111,17 @@ __all__ = [
     "KeyExistsError",
     "KeyNotFoundError",
     "Listing",
+    "Look",
+    "Measured",
     "Outcome",
+    "Place",
     "Plan",
     "ProviderNotRegisteredError",
     "QueryResult",
     "Record",
     "RecordProvider",
     "SearchResult",
+    "Seen",
     "SerializationError",
     "StorageConnectionError",
     "StorageError",

@@ -31,6 +31,7 @@ from praval_storage.errors import (
 )
 from praval_storage.filters import Node, parse
 from praval_storage.keys import validate_key
+from praval_storage.places import Look, Measured, Seen
 from praval_storage.records import MISSING, Draft, Stored
 from praval_storage.sampling import VectorSample
 from praval_storage.scan import Neighbours, Scan, Scanned, select
@@ -389,6 +390,29 @@ class HasCollections(BaseStorageProvider):
         """The same connection bound to another collection."""
 
 
+class CanBrowse(BaseStorageProvider):
+    """Shows what is there a page at a time, in places; see :mod:`praval_storage.places`.
+
+    A provider that only is a ``CanQuery`` is shown as well: its keys as a tree with ``/`` between the parts,
+    at the price of a scan for each page.
+    """
+
+    @abstractmethod
+    def home(self) -> str:
+        """Path of the place where the records of this provider are, those with no collection named."""
+
+    @abstractmethod
+    def look(self, request: Look) -> Seen:
+        """One page of a place: one bounded piece of work, a place that is not there being empty.
+
+        Walking all pages shows every record that stays as it is exactly once.
+        """
+
+    @abstractmethod
+    def measure(self, path: str) -> Iterator[Measured]:
+        """Count what is below a place, in pieces: running totals, the last one ``done``."""
+
+
 _WORDS: dict[type[BaseStorageProvider], str] = {
     RecordProvider: "keep metadata and expiry",
     CanQuery: "query",
@@ -396,6 +420,7 @@ _WORDS: dict[type[BaseStorageProvider], str] = {
     HasVectors: "map its vectors",
     CanStream: "stream",
     CanPurge: "purge expired records",
+    CanBrowse: "browse",
     HasCollections: "hold collections",
 }
 

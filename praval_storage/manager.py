@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Self
 
-from praval_storage import preview, writing
+from praval_storage import looking, preview, writing
 from praval_storage.base import BaseStorageProvider, CanPurge
 from praval_storage.display import as_html, as_text, code
 from praval_storage.operations import Operations
 from praval_storage.optional import library
+from praval_storage.places import Look, Measured, Seen
 from praval_storage.provider_set import HealthReport, ProviderSet, Statistics
 from praval_storage.writing import Reference, Target
 
@@ -50,6 +51,14 @@ class DataManager(Operations):
     def unregister_provider(self, name: str) -> None:
         """Close and forget a provider. Its data stays where it is."""
         self._providers.unregister(name)
+
+    def look(self, storage_type: str, request: Look) -> Seen:
+        """One page of what a provider holds: places and rows; see :mod:`praval_storage.places`."""
+        return looking.look(self._providers, storage_type, request)
+
+    def measure(self, storage_type: str, path: str = "") -> Iterator[Measured]:
+        """Count what is below a place: running totals, the last one ``done``. Stop taking them to cancel."""
+        return looking.measure(self._providers, storage_type, path)
 
     def preview(self, reference: Reference, *, neighbours: int = 5, in_full: bool = False) -> preview.Preview:
         """What can be seen of a record: its kind, what is known of it, and its beginning.
