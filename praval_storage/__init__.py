@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         StorageResult,
     )
     from praval_storage.decorators import requires_storage, storage_enabled
+    from praval_storage.environment import get_data_manager, reset_data_manager
     from praval_storage.errors import (
         ConfigurationError,
         InvalidFilterError,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
         StorageTimeoutError,
         UnsupportedOperationError,
     )
-    from praval_storage.manager import DataManager, get_data_manager, reset_data_manager
+    from praval_storage.manager import DataManager
     from praval_storage.places import Column, Count, Look, Measured, Place, Seen
     from praval_storage.records import Record
     from praval_storage.reference import DataReference
@@ -66,6 +67,7 @@ _HOME = {
         "StorageResult",
     ),
     "decorators": ("requires_storage", "storage_enabled"),
+    "environment": ("get_data_manager", "reset_data_manager"),
     "errors": (
         "ConfigurationError",
         "InvalidFilterError",
@@ -80,7 +82,7 @@ _HOME = {
         "StorageTimeoutError",
         "UnsupportedOperationError",
     ),
-    "manager": ("DataManager", "get_data_manager", "reset_data_manager"),
+    "manager": ("DataManager",),
     "places": ("Column", "Count", "Look", "Measured", "Place", "Seen"),
     "records": ("Record",),
     "reference": ("DataReference",),

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, NamedTuple, Self
+from typing import Any, BinaryIO, ClassVar, NamedTuple, Protocol, Self
 
 from praval_storage.display import as_html, facts
 from praval_storage.errors import (
@@ -303,6 +303,16 @@ class RecordProvider(BaseStorageProvider):
     def encode(self, draft: Draft) -> Content:
         """The body to write for a draft."""
         return encode(draft.data, key=draft.key, format=draft.format, allow_pickle=self.allow_pickle)
+
+
+class Writer(Protocol):
+    """The two calls that change data."""
+
+    def write(self, drafts: Sequence[Draft], *, overwrite: bool = True) -> list[StorageResult]:
+        """See ``BaseStorageProvider.write``."""
+
+    def remove(self, keys: Sequence[str]) -> list[bool]:
+        """See ``BaseStorageProvider.remove``."""
 
 
 class CanQuery(BaseStorageProvider):

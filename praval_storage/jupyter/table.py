@@ -101,7 +101,7 @@ def extent(seen: Seen, before: int) -> str:
         return f"none of {seen.total}" if seen.total and seen.total.number else ""
     if seen.total:
         return f"{first}–{last} of {seen.total}"
-    return f"{first}–{last}{'' if seen.next is None else ', more follow'}"
+    return f"{first}–{last}{f' of {last}' if seen.next is None else ', more follow'}"
 
 
 def _head(name: str, path: str, kind: str = "text", note: str = "") -> dict[str, Any]:

@@ -19,6 +19,10 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 IN_BROWSER = {"host_page", "lab_page"}
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "xdist_group(name): tests that one worker of pytest-xdist runs")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Browser tests come last, together, so that the browser is started once and late."""
     items.sort(key=lambda item: bool(IN_BROWSER & set(getattr(item, "fixturenames", ()))))

@@ -106,7 +106,9 @@ function previewView({ model, ask, wait, root, say }) {
 
   let drawn = null, slow;
   function draw() {
-    const preview = model.get("preview"), asked = model.get("confirm").uri || "";
+    const preview = model.get("preview"), asked = model.get("confirm").uri || "", locked = model.get("read_only");
+    // What is there stays: a redraw would close what was opened and fetch images anew.
+    if (preview.kind && drawn && drawn.preview === preview && drawn.asked === asked && drawn.locked === locked) return;
     clearTimeout(slow);
     // An old preview stays for a moment: a fast answer replaces it without a flash of nothing.
     if (!preview.kind && model.get("selected") && drawn && model.get("busy")) slow = setTimeout(show, 150);
@@ -117,7 +119,7 @@ function previewView({ model, ask, wait, root, say }) {
       redraw(box, () => box.replaceChildren(...content().flat(2).filter(Boolean)), () => box.querySelector(asked ? "[data-focus=keep]" : "[data-focus=delete]") || box);
       if (!same) box.scrollTop = 0;
       if (asked && asked !== before) box.querySelector("[data-focus=keep]").focus();
-      drawn = { preview, asked };
+      drawn = { preview, asked, locked };
     }
   }
   return { element: box, draw, close: () => { clearTimeout(slow); release(); } };
