@@ -370,6 +370,7 @@ def test_measuring_can_be_stopped(dm: DataManager) -> None:
 
     lanes = Lanes()
     b = Browser(dm, "files", lanes=lanes)
+    b.refresh()
     dm.measure = measured  # type: ignore[method-assign]
     b.handle({"op": "measure"}, lambda *_: None)
     assert begun.wait(10)
