@@ -10,7 +10,8 @@ pytest.register_assert_rewrite(
         f"{__name__}.{module}"
         for module in (
             *("_suite", "batches", "collections", "concurrency", "expiry", "foreign", "keys", "limits"),
-            *("operators", "ordering", "provider", "references", "search", "streaming", "values", "writing"),
+            *("operators", "ordering", "previews", "provider", "references", "search", "streaming"),
+            *("values", "writing"),
         )
     )
 )
@@ -24,6 +25,7 @@ from praval_storage.testing.conformance.keys import KeyTests  # noqa: E402
 from praval_storage.testing.conformance.limits import LimitTests  # noqa: E402
 from praval_storage.testing.conformance.operators import OperatorTests  # noqa: E402
 from praval_storage.testing.conformance.ordering import OrderTests  # noqa: E402
+from praval_storage.testing.conformance.previews import PreviewTests  # noqa: E402
 from praval_storage.testing.conformance.provider import ProviderTests  # noqa: E402
 from praval_storage.testing.conformance.references import ReferenceTests  # noqa: E402
 from praval_storage.testing.conformance.search import SearchTests  # noqa: E402
@@ -44,6 +46,7 @@ class ProviderConformance(
     OrderTests,
     LimitTests,
     SearchTests,
+    PreviewTests,
     ReferenceTests,
     StreamingTests,
     CollectionTests,
