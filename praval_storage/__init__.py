@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         CanQuery,
         CanSearch,
         CanStream,
+        CanTransact,
         HasCollections,
         RecordProvider,
         StorageResult,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         StorageError,
         StoragePermissionError,
         StorageTimeoutError,
+        TransactionError,
         UnsupportedOperationError,
     )
     from praval_storage.manager import DataManager, get_data_manager, reset_data_manager
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from praval_storage.reference import DataReference
     from praval_storage.results import BatchResult, Listing, Outcome, QueryResult, SearchResult
     from praval_storage.scan import Plan
+    from praval_storage.transaction import Transaction, TransactionReport
 
 __version__ = "0.1.0"
 
@@ -56,6 +59,7 @@ _HOME = {
         "CanQuery",
         "CanSearch",
         "CanStream",
+        "CanTransact",
         "HasCollections",
         "RecordProvider",
         "StorageResult",
@@ -73,6 +77,7 @@ _HOME = {
         "StorageError",
         "StoragePermissionError",
         "StorageTimeoutError",
+        "TransactionError",
         "UnsupportedOperationError",
     ),
     "manager": ("DataManager", "get_data_manager", "reset_data_manager"),
@@ -80,6 +85,7 @@ _HOME = {
     "reference": ("DataReference",),
     "results": ("BatchResult", "Listing", "Outcome", "QueryResult", "SearchResult"),
     "scan": ("Plan",),
+    "transaction": ("Transaction", "TransactionReport"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
@@ -90,6 +96,7 @@ __all__ = [
     "CanQuery",
     "CanSearch",
     "CanStream",
+    "CanTransact",
     "ConfigurationError",
     "DataManager",
     "DataReference",
@@ -112,6 +119,9 @@ __all__ = [
     "StoragePermissionError",
     "StorageResult",
     "StorageTimeoutError",
+    "Transaction",
+    "TransactionError",
+    "TransactionReport",
     "UnsupportedOperationError",
     "get_data_manager",
     "requires_storage",

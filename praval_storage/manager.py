@@ -13,6 +13,7 @@ from praval_storage.display import as_html, as_text, code
 from praval_storage.operations import Operations
 from praval_storage.provider_set import HealthReport, ProviderSet, Statistics
 from praval_storage.registry import provider_class
+from praval_storage.transaction import Transaction
 
 
 class DataManager(Operations):
@@ -48,6 +49,13 @@ class DataManager(Operations):
     def unregister_provider(self, name: str) -> None:
         """Close and forget a provider. Its data stays where it is."""
         self._providers.unregister(name)
+
+    def transaction(self) -> Transaction:
+        """Several writes of which all stay or none: ``with dm.transaction() as tx: tx.store(...)``.
+
+        Only what is done through ``tx`` takes part. See :class:`~praval_storage.transaction.Transaction`.
+        """
+        return Transaction(self._providers)
 
     def health(self, storage_type: str | None = None) -> HealthReport:
         """Reach each provider, or one, once: ``{name: Health(status, detail, seconds)}``. Raises nothing."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
@@ -12,8 +13,10 @@ import psycopg
 from psycopg import sql
 
 from praval_storage.base import (
+    BaseStorageProvider,
     CanPurge,
     CanQuery,
+    CanTransact,
     ErrorMap,
     HasCollections,
     Item,
@@ -33,6 +36,7 @@ from praval_storage.providers.postgresql.layout import Layout
 from praval_storage.providers.postgresql.settings import DEFAULT_TABLE, PostgreSQLSettings
 from praval_storage.providers.postgresql.statements import COLUMNS, MARK, Statements
 from praval_storage.providers.postgresql.table import CHANGED, RecordTable
+from praval_storage.providers.postgresql.transactions import Held, transaction
 from praval_storage.records import Stored
 from praval_storage.scan import Scan, Scanned
 
@@ -58,7 +62,7 @@ ORDER BY 3 DESC, 1, 2
 T = TypeVar("T")
 
 
-class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, HasCollections):
+class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, CanTransact, HasCollections):
     """Keeps each record as a row: ``key``, ``data`` and ``metadata`` as JSONB, ``created_at`` and more.
 
     The table is made by the first write. A table (or view) that is there and is not of this layout is read
@@ -197,6 +201,26 @@ class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, HasCollections):
         bound = type(self)(allow_pickle=self.allow_pickle)
         settings = replace(self.settings, table=table, schema=schema or self._home)
         bound._bind(settings, self._connections, self._home)  # noqa: SLF001 - one of ours
+        return bound
+
+    # Transactions
+
+    @contextmanager
+    def transaction(self) -> Iterator[Self]:
+        with transaction(self._connections) as held:
+            yield self._through(held)
+
+    def joining(self, other: BaseStorageProvider) -> Self | None:
+        if not isinstance(other, PostgreSQLProvider):
+            return None
+        held = other._connections  # noqa: SLF001 - one of ours
+        if isinstance(held, Held) and held.leads_where(self._connections):
+            return self._through(held)
+        return None
+
+    def _through(self, connections: Connections) -> Self:
+        bound = copy(self)
+        vars(bound).update(_known=None, _connections=connections)
         return bound
 
     # Life cycle
