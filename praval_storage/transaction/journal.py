@@ -55,7 +55,8 @@ class Entry:
     Attributes:
         provider: Where it is.
         old: The record as it was; ``None`` = there was none.
-        written: What the writes of the transaction are known by.
+        written: What the writes of the transaction to this key are known by. Providers share it: two may be
+            names of one place, and what was put back through one of them is to be known to the other.
         ends: When what it wrote expires, if it does.
         is_deleted: Whether it has deleted the record.
         is_certain: Whether any of its calls has succeeded; of one that failed nobody knows how far it came.
@@ -63,7 +64,7 @@ class Entry:
 
     provider: BaseStorageProvider
     old: Saved | None
-    written: list[Mark] = field(default_factory=list)
+    written: list[Mark]
     ends: list[datetime] = field(default_factory=list)
     is_deleted: bool = False
     is_certain: bool = False
@@ -87,8 +88,8 @@ class Entry:
 
     def finish(self, mark: Mark) -> None:
         """It has been written, and is known better now."""
-        begun = Mark(mark.updated_at, None)
-        self.written = [*(each for each in self.written if each != begun), mark]
+        self.written.remove(Mark(mark.updated_at, None))
+        self.written.append(mark)
         self.is_certain = True
 
     def _is(self, mark: Mark, now: Stored) -> bool:
@@ -112,6 +113,7 @@ class Journal:
 
     def __init__(self) -> None:
         self.entries: dict[Slot, Entry] = {}
+        self._written: dict[str, list[Mark]] = {}
         self.spool = Spool()
 
     def remember(self, target: Target, provider: BaseStorageProvider, keys: Iterable[str]) -> list[Entry]:
@@ -128,7 +130,7 @@ class Journal:
         saved = self._save(provider, [row for row in fresh.values() if row is not None])
         for slot in fresh:
             self.entries.pop(slot, None)
-            self.entries[slot] = Entry(provider, saved.get(slot.key))
+            self.entries[slot] = Entry(provider, saved.get(slot.key), self._written.setdefault(slot.key, []))
         return [self.entries[slot] for slot in slots]
 
     def _is_known(self, slot: Slot, now: Stored | None) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from threading import RLock
 from typing import NamedTuple, TypeVar
 
@@ -24,11 +25,13 @@ class Step(NamedTuple):
     """One write.
 
     Attributes:
-        slot: What was written.
+        target: Where was written.
+        slot: What was written, under the first name of its provider.
         operation: What was called.
         is_certain: Whether it succeeded; of one that failed nobody knows how far it came.
     """
 
+    target: Target
     slot: Slot
     operation: str
     is_certain: bool = True
@@ -64,6 +67,7 @@ class Members(ProviderSet):
         self._found: dict[Target, BaseStorageProvider] = {}
         self._native: Native | None = None
         self._inside: set[Target] = set()
+        self._homes: dict[int, Target] = {}
         self._journal = Journal()
         self._steps: list[Step] = []
         self._verdicts: dict[Slot, Verdict] = {}
@@ -98,8 +102,9 @@ class Members(ProviderSet):
         target = Target(name, collection)
         provider, outside = self.find(name, collection), self._all.writer(name, collection)
         if target in self._inside:
-            return Inside(target, provider, self._note)
-        return Compensated(target, provider, outside, self._journal, self._note)
+            return Inside(provider, partial(self._note, target, target))
+        home = self._homes.setdefault(id(provider), target)
+        return Compensated(home, provider, outside, self._journal, partial(self._note, target, home))
 
     def call(
         self, name: str, operation: str, key: str | None, work: Callable[[], T], *, again: bool = True
@@ -164,18 +169,18 @@ class Members(ProviderSet):
             )
         )
 
-    def _note(self, target: Target, keys: Sequence[str], *, is_certain: bool = True) -> None:
+    def _note(self, target: Target, home: Target, keys: Sequence[str], *, is_certain: bool = True) -> None:
         if self._is_over:
             raise over()
-        self._steps += [Step(Slot(target, key), self._operation, is_certain) for key in keys]
+        self._steps += [Step(target, Slot(home, key), self._operation, is_certain) for key in keys]
 
     def _verdict(self, step: Step) -> Verdict:
-        if step.slot.target in self._inside:
+        if step.target in self._inside:
             return self._native_verdict
         return self._verdicts.get(step.slot, Verdict(Fate.COMMITTED))
 
     def _change(self, step: Step, verdict: Verdict) -> Change:
-        target, key = step.slot
+        target, key = step.target, step.slot.key
         reference = DataReference(target.storage_type, key, collection=target.collection)
         return Change(
             reference, step.operation, verdict.fate or Fate.COMMITTED, verdict.reason, verdict.error

@@ -80,9 +80,6 @@ class TransactionReport:
         """The writes that could not be undone, or may not be."""
         return self._with(Fate.FAILED)
 
-    def __len__(self) -> int:
-        return len(self.changes)
-
     def __repr__(self) -> str:
         return as_text(self._table())
 
@@ -96,7 +93,7 @@ class TransactionReport:
         """``3 writes: 1 failed, 2 undone``."""
         found = Counter(change.outcome for change in self.changes)
         parts = [f"{found[fate]} {fate}" for fate in Fate if found[fate]]
-        return ": ".join([counted(len(self), "write"), *filter(None, [", ".join(parts)])])
+        return ": ".join([counted(len(self.changes), "write"), *filter(None, [", ".join(parts)])])
 
     def _table(self) -> Table:
         # What went wrong is what somebody looks for, however many others there are.

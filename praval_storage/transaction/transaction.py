@@ -71,7 +71,7 @@ class Transaction(Operations):
             TransactionError: Something could not be undone: its ``report`` says what.
         """
         if self._members is None:
-            raise over() if self.report else _not_begun()
+            raise _not_begun() if self.report is None else over()
         report = self._undo(self._members, _AskedError())
         if not report.ok:
             raise _incomplete(report)
@@ -102,7 +102,7 @@ class Transaction(Operations):
     def _state(self) -> str:
         if self._members is None:
             return "Transaction: not begun"
-        return f"Transaction: open, {counted(len(self._members.report()), 'write')} so far"
+        return f"Transaction: open, {counted(len(self._members.report().changes), 'write')} so far"
 
     def _commit(self, members: Members) -> None:
         try:
@@ -160,7 +160,7 @@ def _not_begun() -> TransactionError:
 
 def _incomplete(report: TransactionReport) -> TransactionError:
     failed = listed(f"{change.reference.uri}: {change.reason}" for change in report.failed)
-    few = f"{len(report.failed)} of {counted(len(report), 'write')}"
+    few = f"{len(report.failed)} of {counted(len(report.changes), 'write')}"
     error = TransactionError(
         f"The transaction was rolled back, and {few} could not be undone: {failed}",
         hint="The report of this error has all of them",

@@ -26,7 +26,6 @@ from praval_storage.transaction.journal import (
     RECORDS,
     Entry,
     Journal,
-    Mark,
     Saved,
     Slot,
     is_large,
@@ -72,7 +71,6 @@ class Undoing:
     def __init__(self, journal: Journal, providers: ProviderSet) -> None:
         self._journal = journal
         self._providers = providers
-        self._renewed: dict[tuple[str, Mark], Mark] = {}
 
     def run(self) -> Verdicts:
         """Undo, and say of each record what became of it; one that fails stops no other."""
@@ -101,7 +99,7 @@ class Undoing:
         to_restore: dict[Slot, Saved] = {}
         rows = self._now(provider, list(chunk))
         for (slot, entry), row in zip(chunk.items(), rows, strict=True):
-            if (verdict := self._judged(slot, entry, row)) is not None:
+            if (verdict := self._judged(entry, row)) is not None:
                 yield slot, verdict
             elif (old := entry.remains) is None:
                 to_remove[slot] = _UNDONE if entry.old is None else _EXPIRED
@@ -120,22 +118,17 @@ class Undoing:
         keys = [slot.key for slot in slots]
         return self._call(slots, lambda: provider.read(keys, bodies=False))
 
-    def _judged(self, slot: Slot, entry: Entry, now: Stored | None) -> Verdict | None:
+    def _judged(self, entry: Entry, now: Stored | None) -> Verdict | None:
         """What there is to say of a record that is not to be touched; ``None`` when it is to be undone."""
         if now is None and entry.remains is None:
             return _UNDONE if entry.is_certain else _UNTOUCHED
         if not entry.is_certain and _is_as_it_was(entry, now):
             return _UNTOUCHED
-        self._renew(slot.key, entry)
         if entry.explains(now):
             return None
         if is_unchanged(entry.old, now):
             return _UNDONE if entry.is_deleted else _UNTOUCHED
         return _CHANGED if now is not None else _DELETED
-
-    def _renew(self, key: str, entry: Entry) -> None:
-        """What was put back under another name of the same record is known by something else since."""
-        entry.written += [new for old in entry.written if (new := self._renewed.get((key, old)))]
 
     # Putting back
 
@@ -187,7 +180,7 @@ class Undoing:
             error.provider = slot.target.storage_type
             return _failed(error)
         if now is not None:
-            self._renewed[slot.key, mark(old.stored)] = mark(now)
+            self._journal.entries[slot].written.append(mark(now))
         return _UNDONE if isinstance(provider, RecordProvider) else _VALUE
 
     def _call(self, slots: Sequence[Slot], work: Callable[[], T]) -> T:

@@ -15,11 +15,10 @@ from praval_storage.writing import Target
 class Note(Protocol):
     """Takes down that records were changed."""
 
-    def __call__(self, target: Target, keys: Sequence[str], *, is_certain: bool = True) -> None:
+    def __call__(self, keys: Sequence[str], *, is_certain: bool = True) -> None:
         """Take it down.
 
         Args:
-            target: Where they are.
             keys: Their keys.
             is_certain: Whether they surely were: nobody knows how far a call came that failed.
 
@@ -32,29 +31,27 @@ class Inside:
     """Writes of a provider that is bound to a transaction of its backend.
 
     Args:
-        target: What it is called.
         writer: The provider.
         note: Takes the writes down.
     """
 
-    def __init__(self, target: Target, writer: Writer, note: Note) -> None:
-        self._target = target
+    def __init__(self, writer: Writer, note: Note) -> None:
         self._writer = writer
         self._note = note
 
     def write(self, drafts: Sequence[Draft], *, overwrite: bool = True) -> list[StorageResult]:
         """See ``Writer``; what fails has been taken back."""
-        self._note(self._target, ())
+        self._note(())
         results = self._writer.write(drafts, overwrite=overwrite)
         done = [draft.key for draft, result in zip(drafts, results, strict=True) if result.success]
-        self._note(self._target, done)
+        self._note(done)
         return results
 
     def remove(self, keys: Sequence[str]) -> list[bool]:
         """See ``Writer``."""
-        self._note(self._target, ())
+        self._note(())
         there = self._writer.remove(keys)
-        self._note(self._target, [key for key, was in zip(keys, there, strict=True) if was])
+        self._note([key for key, was in zip(keys, there, strict=True) if was])
         return there
 
 
@@ -62,7 +59,7 @@ class Compensated:
     """Writes of a provider whose records are remembered first.
 
     Args:
-        target: What it is called.
+        target: What the journal calls it.
         provider: The provider.
         writer: What writes to it.
         journal: Remembers.
@@ -88,7 +85,7 @@ class Compensated:
         for draft, result in zip(drafts, results, strict=True):
             if result.success:
                 entries[draft.key].finish(Mark(draft.written_at, result.version))
-            self._note(self._target, [draft.key], is_certain=result.success)
+            self._note([draft.key], is_certain=result.success)
         return results
 
     def remove(self, keys: Sequence[str]) -> list[bool]:
@@ -101,11 +98,11 @@ class Compensated:
         for key, was in zip(keys, there, strict=True):
             if was:
                 entries[key].is_certain = True
-                self._note(self._target, [key])
+                self._note([key])
         return there
 
     def _remembered(self, keys: Sequence[str]) -> dict[str, Entry]:
-        self._note(self._target, ())
+        self._note(())
         distinct = list(dict.fromkeys(keys))
         remembered = self._journal.remember(self._target, self._provider, distinct)
         return dict(zip(distinct, remembered, strict=True))
@@ -115,5 +112,5 @@ class Compensated:
         try:
             yield
         except BaseException:
-            self._note(self._target, keys, is_certain=False)
+            self._note(keys, is_certain=False)
             raise

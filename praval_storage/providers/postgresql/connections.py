@@ -33,7 +33,6 @@ FRESH_SECONDS = 1.0
 
 LOCK_SECONDS = 10
 """How long what is part of a transaction, or beside one in its thread, waits for a lock."""
-_PATIENCE = f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"
 _HOLDERS: Counter[int] = Counter()
 """How many transactions a thread has open."""
 
@@ -87,7 +86,7 @@ class Connections:
             return
         # What waits for a transaction of its own thread would wait for ever.
         with self._taken() as connection, patience(), connection.transaction():
-            connection.execute(_PATIENCE)
+            be_patient(connection)
             yield connection
 
     @contextmanager
@@ -191,6 +190,11 @@ class Connections:
                 hint="psycopg.connect(..., autocommit=True), or ConnectionPool(kwargs={'autocommit': True})",
             )
         return connection
+
+
+def be_patient(connection: Connection) -> None:
+    """Let what the transaction of a connection waits for not be waited for for ever."""
+    connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{LOCK_SECONDS}s",))
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -196,31 +195,29 @@ class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, CanTransact, HasCol
     def in_collection(self, name: str) -> Self:
         """The same connections bound to another table: ``"table"`` or ``"schema.table"``."""
         if name == self.collection:
-            return copy(self)
+            return self._through(self._connections, self.settings)
         schema, _, table = name.rpartition(".")
-        bound = type(self)(allow_pickle=self.allow_pickle)
         settings = replace(self.settings, table=table, schema=schema or self._home)
-        bound._bind(settings, self._connections, self._home)  # noqa: SLF001 - one of ours
-        return bound
+        return self._through(self._connections, settings)
 
     # Transactions
 
     @contextmanager
     def transaction(self) -> Iterator[Self]:
         with transaction(self._connections) as held:
-            yield self._through(held)
+            yield self._through(held, self.settings)
 
     def joining(self, other: BaseStorageProvider) -> Self | None:
         if not isinstance(other, PostgreSQLProvider):
             return None
         held = other._connections  # noqa: SLF001 - one of ours
         if isinstance(held, Held) and held.leads_where(self._connections):
-            return self._through(held)
+            return self._through(held, self.settings)
         return None
 
-    def _through(self, connections: Connections) -> Self:
-        bound = copy(self)
-        vars(bound).update(_known=None, _connections=connections)
+    def _through(self, connections: Connections, settings: PostgreSQLSettings) -> Self:
+        bound = type(self)(allow_pickle=self.allow_pickle)
+        bound._bind(settings, connections, self._home)  # noqa: SLF001 - one of ours
         return bound
 
     # Life cycle

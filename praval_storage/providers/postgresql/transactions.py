@@ -9,8 +9,8 @@ from threading import RLock
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from praval_storage.errors import ConfigurationError, StorageError, TransactionError
-from praval_storage.providers.postgresql.connections import Connection, Connections, patience
+from praval_storage.errors import ConfigurationError, TransactionError
+from praval_storage.providers.postgresql.connections import Connection, Connections, be_patient, patience
 
 _LOST = (psycopg.OperationalError, psycopg.InterfaceError)
 
@@ -57,18 +57,15 @@ class Held(Connections):
         """Commit.
 
         Raises:
-            StorageError: The database has rolled back instead; so do the errors of psycopg.
+            psycopg.Error: It has not.
             TransactionError: The connection was lost meanwhile, and nobody says whether it has committed.
         """
         [number] = self._connection.execute("SELECT txid_current_if_assigned()").fetchone() or [None]
         try:
-            answer = self._connection.execute("COMMIT").statusmessage
+            self._connection.execute("COMMIT")
         except _LOST as error:
             if number is not None and not _has_committed(self._outside, number, error):
                 raise
-            return
-        if answer != "COMMIT":
-            raise StorageError("The database has rolled back instead of committing")
 
     def roll_back(self) -> None:
         """Roll back; a server that no longer hears us does so by itself."""
@@ -94,12 +91,12 @@ def transaction(outside: Connections) -> Iterator[Held]:
         held = Held(outside, connection)
         connection.execute("BEGIN")
         try:
+            be_patient(connection)
             yield held
+            held.commit()
         except BaseException:
             held.roll_back()
             raise
-        else:
-            held.commit()
         finally:
             held.end()
 
