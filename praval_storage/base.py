@@ -31,7 +31,9 @@ from praval_storage.errors import (
 )
 from praval_storage.filters import Node, parse
 from praval_storage.keys import validate_key
+from praval_storage.places import Look, Measured, Seen
 from praval_storage.records import MISSING, Draft, Stored
+from praval_storage.sampling import VectorSample
 from praval_storage.scan import Neighbours, Scan, Scanned, select
 from praval_storage.serialization import Content, decode, encode, encode_metadata
 
@@ -339,6 +341,22 @@ class CanSearch(BaseStorageProvider):
         """The vector of a text, by the embedding function the provider was given."""
 
 
+class HasVectors(BaseStorageProvider):
+    """Gives out the vectors of its records, as a map of them needs it."""
+
+    @abstractmethod
+    def sample_vectors(self, limit: int, seed: int) -> VectorSample:
+        """``limit`` records, or all, chosen evenly and alike for the same seed."""
+
+    @abstractmethod
+    def vectors_of(self, keys: Sequence[str]) -> list[Any]:
+        """The vectors under these keys, in order, ``None`` where there is none."""
+
+    @abstractmethod
+    def with_vector(self, name: str) -> Self:
+        """The same connection with another of several vectors per record in mind."""
+
+
 class CanStream(BaseStorageProvider):
     """Reads bodies piecewise, and writes drafts whose data is a file object or ``Path`` the same way."""
 
@@ -393,13 +411,38 @@ class HasCollections(BaseStorageProvider):
         """The same connection bound to another collection."""
 
 
+class CanBrowse(BaseStorageProvider):
+    """Shows what is there a page at a time, in places; see :mod:`praval_storage.places`.
+
+    A provider that only is a ``CanQuery`` is shown as well: its keys as a tree with ``/`` between the parts,
+    at the price of a scan for each page.
+    """
+
+    @abstractmethod
+    def home(self) -> str:
+        """Path of the place where the records of this provider are, those with no collection named."""
+
+    @abstractmethod
+    def look(self, request: Look) -> Seen:
+        """One page of a place: one bounded piece of work, a place that is not there being empty.
+
+        Walking all pages shows every record that stays as it is exactly once.
+        """
+
+    @abstractmethod
+    def measure(self, path: str) -> Iterator[Measured]:
+        """Count what is below a place, in pieces: running totals, the last one ``done``."""
+
+
 _WORDS: dict[type[BaseStorageProvider], str] = {
     RecordProvider: "keep metadata and expiry",
     CanQuery: "query",
     CanSearch: "search by vector",
+    HasVectors: "map its vectors",
     CanStream: "stream",
     CanPurge: "purge expired records",
     CanTransact: "transact",
+    CanBrowse: "browse",
     HasCollections: "hold collections",
 }
 

@@ -71,10 +71,15 @@ def store_many(
 def for_each(
     providers: ProviderSet,
     operation: str,
-    references: Sequence[Reference],
+    references: Iterable[Reference],
     work: Callable[[Target, list[str]], list[Outcome]],
 ) -> list[Outcome]:
     """Do one batch call per provider and collection; the outcomes in the order of the references."""
+    if isinstance(references, str):
+        raise ConfigurationError(
+            f"{operation} takes several references, not one",
+            hint=f"Put it in a list, or use {operation.removesuffix('_many')}",
+        )
     outcomes: dict[int, Outcome] = {}
     places: dict[Target, list[tuple[int, str]]] = {}
     for place, reference in enumerate(references):
@@ -87,10 +92,10 @@ def for_each(
     for target, wanted in places.items():
         found = _batch(providers, operation, target, [key for _, key in wanted], work)
         outcomes.update(zip([place for place, _ in wanted], found, strict=True))
-    return [outcomes[place] for place in range(len(references))]
+    return [outcomes[place] for place in range(len(outcomes))]
 
 
-def delete_many(providers: ProviderSet, references: Sequence[Reference]) -> list[Outcome]:
+def delete_many(providers: ProviderSet, references: Iterable[Reference]) -> list[Outcome]:
     """Remove records: for each whether it was there. A key that comes twice is there only once."""
 
     def work(target: Target, keys: list[str]) -> list[Outcome]:

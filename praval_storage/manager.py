@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
-from functools import partial
-from threading import Lock
-from typing import Self
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Self
 
+from praval_storage import looking, preview, writing
 from praval_storage.base import BaseStorageProvider, CanPurge
 from praval_storage.display import as_html, as_text, code
 from praval_storage.operations import Operations
+from praval_storage.optional import library
+from praval_storage.places import Look, Measured, Seen
 from praval_storage.provider_set import HealthReport, ProviderSet, Statistics
-from praval_storage.registry import provider_class
 from praval_storage.transaction import Transaction
+from praval_storage.writing import Reference, Target
+
+if TYPE_CHECKING:
+    from praval_storage.mapping import VectorMap
 
 
 class DataManager(Operations):
@@ -24,7 +27,7 @@ class DataManager(Operations):
     several threads.
 
     Args:
-        providers: Providers by storage type; :func:`get_data_manager` has one with defaults.
+        providers: Providers by storage type; :func:`praval_storage.get_data_manager` has one with defaults.
     """
 
     def __init__(self, providers: Mapping[str, BaseStorageProvider] | None = None) -> None:
@@ -56,6 +59,63 @@ class DataManager(Operations):
         Only what is done through ``tx`` takes part. See :class:`~praval_storage.transaction.Transaction`.
         """
         return Transaction(self._providers)
+
+    def look(self, storage_type: str, request: Look) -> Seen:
+        """One page of what a provider holds: places and rows; see :mod:`praval_storage.places`."""
+        return looking.look(self._providers, storage_type, request)
+
+    def measure(self, storage_type: str, path: str = "") -> Iterator[Measured]:
+        """Count what is below a place: running totals, the last one ``done``. Stop taking them to cancel."""
+        return looking.measure(self._providers, storage_type, path)
+
+    def preview(self, reference: Reference, *, neighbours: int = 5, in_full: bool = False) -> preview.Preview:
+        """What can be seen of a record: its kind, what is known of it, and its beginning.
+
+        Reads a megabyte of a large object at most, where the provider reads by range, or up to 16 MB for an
+        image or what a Parquet file begins with. What cannot be decoded is shown as hex, with the reason.
+        Pickles are never loaded, whatever the provider allows.
+
+        Args:
+            reference: A reference or its URI.
+            neighbours: How many of the nearest records of one with a vector are searched for.
+            in_full: Up to 16 MB of a text or body, and 1,000 rows of a table.
+
+        Raises:
+            KeyNotFoundError: There is no such record, or it has expired.
+        """
+        return preview.preview(self._providers, writing.named(reference), neighbours, in_full=in_full)
+
+    def vector_map(
+        self,
+        storage_type: str,
+        colour: str | None = None,
+        *,
+        sample: int = 2_000,
+        collection: str | None = None,
+        vector: str | None = None,
+        seed: int = 0,
+    ) -> VectorMap:
+        """The records of a collection as points of a plane, near where their vectors are near.
+
+        The plane is that of the first two principal components; ``.explained`` says which share of the
+        variance it shows, which for embeddings is often little.
+
+        Args:
+            storage_type: Name of a provider that gives out vectors.
+            colour: Path of the field that gives the points their colours.
+            sample: At most so many points, up to 20,000, chosen evenly.
+            collection: Another collection than the provider's own.
+            vector: Which of several vectors of a record; by default the provider's, else the first.
+            seed: Another one gives another sample.
+
+        Raises:
+            ConfigurationError: There is no such vector, or no record has the field.
+        """
+        target = Target(storage_type, collection)
+        # NumPy comes with the providers that have vectors, and takes a while to import.
+        make = library("praval_storage.mapping", "qdrant").vector_map
+        found: VectorMap = make(self._providers, target, colour, sample, vector, seed)
+        return found
 
     def health(self, storage_type: str | None = None) -> HealthReport:
         """Reach each provider, or one, once: ``{name: Health(status, detail, seconds)}``. Raises nothing."""
@@ -90,52 +150,3 @@ class DataManager(Operations):
     def _repr_html_(self) -> str:
         steps = [f"dm.list({next(iter(self._providers), '...')!r})", "dm.query(...)", "dm.health()"]
         return as_html(self._providers.overview("DataManager", in_full=True)) + code("   ".join(steps))
-
-
-_default: DataManager | None = None
-_default_lock = Lock()
-
-
-_ALWAYS = ("filesystem", "qdrant")
-_WHEN_NAMED = {
-    "postgresql": ("POSTGRES_HOST", "DATABASE_URL"),
-    "redis": ("REDIS_HOST", "REDIS_URL"),
-    "s3": ("AWS_S3_BUCKET", "S3_BUCKET_NAME"),
-}
-
-
-def from_environment(environ: Mapping[str, str]) -> DataManager:
-    """A manager with the default providers and those these environment variables name."""
-    manager = DataManager()
-    named = [name for name, variables in _WHEN_NAMED.items() if any(map(environ.get, variables))]
-    for name in (*_ALWAYS, *named):
-        manager.register_provider(name, partial(_from_environment, name, environ))
-    return manager
-
-
-def _from_environment(name: str, environ: Mapping[str, str]) -> BaseStorageProvider:
-    return provider_class(name).from_env(environ)
-
-
-def get_data_manager() -> DataManager:
-    """The process-wide manager, made on the first call from the environment as it is then.
-
-    It always has ``filesystem`` (``PRAVAL_STORAGE_PATH``, else ``./storage``) and ``qdrant`` (embedded beside
-    it, unless ``QDRANT_URL`` names a server); ``postgresql`` with ``POSTGRES_HOST`` or ``DATABASE_URL``,
-    ``redis`` with ``REDIS_HOST`` or ``REDIS_URL``, ``s3`` with ``AWS_S3_BUCKET``. Nothing is created,
-    imported or connected before it is used.
-    """
-    global _default  # noqa: PLW0603 - the one manager of the process
-    with _default_lock:
-        if _default is None:
-            _default = from_environment(dict(os.environ))
-        return _default
-
-
-def reset_data_manager() -> None:
-    """Close the process-wide manager and forget it; the next one reads the environment anew."""
-    global _default  # noqa: PLW0603 - the one manager of the process
-    with _default_lock:
-        if _default is not None:
-            _default.close()
-        _default = None

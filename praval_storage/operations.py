@@ -133,7 +133,7 @@ class Operations:
                 for key, stored in zip(keys, provider.read(keys), strict=True)
             ]
 
-        return BatchResult(batches.for_each(self._providers, "retrieve_many", list(references), work))
+        return BatchResult(batches.for_each(self._providers, "retrieve_many", references, work))
 
     def open(self, reference: Reference) -> BinaryIO:
         """The stored body as a binary file object; from memory where the provider cannot stream."""
@@ -168,7 +168,7 @@ class Operations:
 
     def delete_many(self, references: Iterable[Reference]) -> BatchResult:
         """Remove many records, over any providers: one outcome each, in order; was it there?"""
-        return BatchResult(batches.delete_many(self._providers, list(references)))
+        return BatchResult(batches.delete_many(self._providers, references))
 
     def query(
         self,

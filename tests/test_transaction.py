@@ -27,6 +27,8 @@ from praval_storage import (
     Transaction,
     TransactionError,
     TransactionReport,
+    get_data_manager,
+    reset_data_manager,
     storage_enabled,
 )
 from praval_storage.base import Item, StorageResult
@@ -604,10 +606,17 @@ def test_a_thread_that_comes_too_late_is_refused(dm: DataManager) -> None:
 # -- limited managers
 
 
-def test_a_function_that_is_storage_enabled_has_transactions_over_its_providers(
-    monkeypatch: pytest.MonkeyPatch, dm: DataManager
-) -> None:
-    monkeypatch.setattr("praval_storage.manager._default", dm)
+@pytest.fixture
+def default() -> Iterator[DataManager]:
+    """The manager of the process."""
+    reset_data_manager()
+    yield get_data_manager()
+    reset_data_manager()
+
+
+def test_a_function_that_is_storage_enabled_has_transactions_over_its_providers(default: DataManager) -> None:
+    default.register_provider("first", InMemoryProvider())
+    default.register_provider("second", InMemoryProvider())
 
     @storage_enabled(providers=["first"])
     def work() -> None:
@@ -617,7 +626,7 @@ def test_a_function_that_is_storage_enabled_has_transactions_over_its_providers(
 
     with pytest.raises(ProviderNotRegisteredError, match="'second' is not among those of"):
         work()
-    assert not dm.exists_by_key("first", "new")
+    assert not default.exists_by_key("first", "new")
 
 
 # -- how it looks

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 from praval_storage.base import BaseStorageProvider, Writer
 from praval_storage.decorators.selection import Settings
+from praval_storage.environment import get_data_manager
 from praval_storage.errors import ConfigurationError, ProviderNotRegisteredError
-from praval_storage.manager import DataManager, get_data_manager
+from praval_storage.manager import DataManager
 from praval_storage.provider_set import Factory, Health, ProviderSet, Statistics
 from praval_storage.registry import provider_class
 
