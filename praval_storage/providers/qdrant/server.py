@@ -11,14 +11,16 @@ import re
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import cached_property
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import cached_property, partial
 from typing import Any
 
 from qdrant_client import QdrantClient, models
+from qdrant_client.http.exceptions import UnexpectedResponse
 
-from praval_storage.errors import StorageTimeoutError
-from praval_storage.providers.qdrant.connection import alone, connect, is_local, place_of
+from praval_storage.errors import StorageConnectionError, StorageTimeoutError
+from praval_storage.providers._contact import FirstContact
+from praval_storage.providers.qdrant.connection import CONNECT, alone, connect, is_local, place_of
 from praval_storage.providers.qdrant.engine import (
     DEFAULT_VECTOR,
     Condition,
@@ -33,7 +35,7 @@ from praval_storage.providers.qdrant.engine import (
     Space,
 )
 from praval_storage.providers.qdrant.payload import NONCE
-from praval_storage.providers.qdrant.server_errors import REFUSALS, translated
+from praval_storage.providers.qdrant.server_errors import REFUSALS, silent, translated
 from praval_storage.providers.qdrant.settings import QdrantSettings
 from praval_storage.providers.qdrant.wire import (
     describe,
@@ -72,6 +74,8 @@ class ServerEngine:
         self._settings = settings
         self._given = client
         self._clients: dict[int, QdrantClient] = {}
+        self._soon = min(CONNECT, settings.timeout)
+        self._contact = FirstContact(self._soon)
         self._name = settings.collection
 
     @property
@@ -84,10 +88,24 @@ class ServerEngine:
 
     @contextmanager
     def _calling(self) -> Iterator[QdrantClient]:
-        with translated(self.place, self._settings.timeout, self._settings.secrets):
-            client = self._client
-            with alone(client):
-                yield client
+        try:
+            with translated(self.place, self._settings.timeout, self._settings.secrets):
+                client = self._client
+                if self._given is None:
+                    self._greet(client)
+                with alone(client):
+                    yield client
+        except (StorageConnectionError, StorageTimeoutError):
+            self._contact.forget()
+            raise
+
+    def _greet(self, client: QdrantClient) -> None:
+        """Find out soon whether there is a server."""
+        try:
+            with translated(self.place, self._settings.timeout, self._settings.secrets):
+                self._contact.ensure(partial(_ask, client))
+        except StorageTimeoutError as error:
+            raise silent(self.place, self._soon) from error
 
     @cached_property
     def _knows_texts(self) -> bool:
@@ -236,8 +254,15 @@ class ServerEngine:
         return f"server {version}, {self.place}, {self.figures().points:,} points in {self._name!r}"
 
     def close(self) -> None:
+        self._contact.forget()
         if client := self._clients.pop(os.getpid(), None):
             client.close()
+
+
+def _ask(client: QdrantClient) -> None:
+    # Something is there; what it makes of us is seen by the call that follows.
+    with suppress(UnexpectedResponse):
+        client.info()
 
 
 def open_engine(settings: QdrantSettings, client: QdrantClient | None) -> ServerEngine:

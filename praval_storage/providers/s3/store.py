@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -251,8 +252,13 @@ class S3Store(ObjectStore):
 
     def health(self) -> str:
         settings = self.connection.settings
+
+        async def ask() -> None:
+            async with asyncio.timeout(settings.timeout):
+                await self.connection.call("head_bucket")
+
         try:
-            self.connection.run(self.connection.call("head_bucket"))
+            self.connection.run(ask())
         except FileNotFoundError as error:
             self._check_may_be_missing(error)
             return f"bucket {settings.bucket} at {settings.where}: will be made on the first write"
