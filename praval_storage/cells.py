@@ -68,7 +68,8 @@ def bare(value: Any) -> Cell:
 
 def quoted(text: str, longest: int = LONGEST) -> Cell:
     """A text in quotes, as in JSON."""
-    return Cell(f'"{printable(text, longest)}"', "text", _copied(text))
+    shown = text.replace(" ", _BLANK) if text and set(text) == {" "} else text
+    return Cell(f'"{printable(shown, longest)}"', "text", _copied(text))
 
 
 def _text(text: str) -> Cell:
@@ -130,7 +131,9 @@ def _decimal(value: Decimal) -> Cell:
 
 def _datetime(value: datetime) -> Cell:
     zone = getattr(value.tzinfo, "key", None)
-    return _plain(value.isoformat(" ") + (f" [{zone}]" if zone else ""), "time", value.isoformat())
+    return _plain(
+        value.isoformat(" ") + (f" [{zone}]" if zone and zone != "UTC" else ""), "time", value.isoformat()
+    )
 
 
 def _bytes(value: Any) -> Cell:

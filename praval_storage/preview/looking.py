@@ -21,18 +21,19 @@ from praval_storage.reference import DataReference
 from praval_storage.scan import search
 from praval_storage.serialization import decode_metadata, suffix
 
+_TEXT = (texts.passage, texts.single_bytes)
 _IMAGES = ("png", "jpeg", "gif", "webp", "tiff", "bmp")
 _READERS: dict[str, tuple[Reader, ...]] = {
-    "json": (documents.json, texts.passage),
-    **dict.fromkeys(("ndjson", "csv", "tsv"), (tables.text_table, texts.passage)),
-    "text": (texts.passage,),
+    "json": (documents.json, *_TEXT),
+    **dict.fromkeys(("ndjson", "csv", "tsv"), (tables.text_table, *_TEXT)),
+    "text": _TEXT,
     "parquet": (parquet.footer,),
     "npy": (arrays.npy,),
     **dict.fromkeys(_IMAGES, (images.picture,)),
     "pickle": (pickles.opcodes,),
 }
 _BY_SUFFIX: dict[str, tuple[Reader, ...]] = {
-    "svg": (images.svg, texts.passage),
+    "svg": (images.svg, *_TEXT),
     "pkl": (pickles.opcodes,),
     "pickle": (pickles.opcodes,),
 }
