@@ -131,7 +131,7 @@ def whole(source: Filler, where: Node) -> Sift:
 
 
 def _in_order(
-    source: Source, rows: Iterable[Stored], order: Order, request: Look
+    source: Filler, rows: Iterable[Stored], order: Order, request: Look
 ) -> tuple[list[Stored], str | None]:
     """The rows of a page in any order, out of all rows there are: each page looks at every one of them."""
     after = _after(order, request.token)

@@ -258,6 +258,7 @@ class BrowsingTests(Suite):
     def test_a_token_of_something_else_is_refused(
         self, dm: DataManager, storage_type: str, provider: BaseStorageProvider, token: str
     ) -> None:
+        dm.store(1, storage_type, "k")
         with pytest.raises(ConfigurationError):
             dm.look(storage_type, Look(home(provider), token=token))
 
