@@ -67,6 +67,18 @@ class Page:
     scanned: int
     stopped: bool
 
+    def seen(self, prefix: str, statement: str = "") -> Seen:
+        """The page as an answer."""
+        return Seen(
+            self.places,
+            self.rows,
+            prefix=prefix,
+            next=self.next,
+            scanned=self.scanned,
+            stopped=self.stopped,
+            statement=statement,
+        )
+
 
 class Source(Filler, Protocol):
     """The part of a provider that a page needs."""

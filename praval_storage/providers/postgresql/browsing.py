@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, LiteralString, NamedTuple
 
 import psycopg
@@ -223,14 +224,7 @@ def _page(
         return [entry.label]
 
     page = collect(request, "", batches(), position, lambda rows: rows)
-    return Seen(
-        page.places,
-        next=page.next,
-        scanned=page.scanned,
-        stopped=page.stopped,
-        statement=statement.strip(),
-        parameters=tuple(given),
-    )
+    return replace(page.seen("", statement.strip()), parameters=tuple(given))
 
 
 def _after(request: Look) -> str | None:

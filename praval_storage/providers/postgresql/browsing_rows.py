@@ -255,15 +255,7 @@ def _pages_of(connections: Connections, select: Select) -> _Pages:
 def shown(page: Page, statement: Sql | None) -> Seen:
     """A page with what chose its rows."""
     text, parameters = statement or Sql(Composed([]))
-    return Seen(
-        page.places,
-        page.rows,
-        next=page.next,
-        scanned=page.scanned,
-        stopped=page.stopped,
-        statement=text.as_string(None),
-        parameters=parameters,
-    )
+    return replace(page.seen("", text.as_string(None)), parameters=parameters)
 
 
 def _both(first: Sql | None, second: Sql | None) -> Sql | None:
