@@ -24,10 +24,12 @@ if TYPE_CHECKING:
         CanSearch,
         CanStream,
         HasCollections,
+        HasVectors,
         RecordProvider,
         StorageResult,
     )
     from praval_storage.decorators import requires_storage, storage_enabled
+    from praval_storage.environment import get_data_manager, reset_data_manager
     from praval_storage.errors import (
         ConfigurationError,
         InvalidFilterError,
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
         StorageTimeoutError,
         UnsupportedOperationError,
     )
-    from praval_storage.manager import DataManager, get_data_manager, reset_data_manager
+    from praval_storage.manager import DataManager
     from praval_storage.places import Column, Count, Look, Measured, Place, Seen
     from praval_storage.records import Record
     from praval_storage.reference import DataReference
@@ -60,10 +62,12 @@ _HOME = {
         "CanSearch",
         "CanStream",
         "HasCollections",
+        "HasVectors",
         "RecordProvider",
         "StorageResult",
     ),
     "decorators": ("requires_storage", "storage_enabled"),
+    "environment": ("get_data_manager", "reset_data_manager"),
     "errors": (
         "ConfigurationError",
         "InvalidFilterError",
@@ -78,7 +82,7 @@ _HOME = {
         "StorageTimeoutError",
         "UnsupportedOperationError",
     ),
-    "manager": ("DataManager", "get_data_manager", "reset_data_manager"),
+    "manager": ("DataManager",),
     "places": ("Column", "Count", "Look", "Measured", "Place", "Seen"),
     "records": ("Record",),
     "reference": ("DataReference",),
@@ -101,6 +105,7 @@ __all__ = [
     "DataManager",
     "DataReference",
     "HasCollections",
+    "HasVectors",
     "InvalidFilterError",
     "InvalidKeyError",
     "KeyExistsError",

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, NamedTuple, Self
+from typing import Any, BinaryIO, ClassVar, NamedTuple, Protocol, Self
 
 from praval_storage.display import as_html, facts
 from praval_storage.errors import (
@@ -33,6 +33,7 @@ from praval_storage.filters import Node, parse
 from praval_storage.keys import validate_key
 from praval_storage.places import Look, Measured, Seen
 from praval_storage.records import MISSING, Draft, Stored
+from praval_storage.sampling import VectorSample
 from praval_storage.scan import Neighbours, Scan, Scanned, select
 from praval_storage.serialization import Content, decode, encode, encode_metadata
 
@@ -292,6 +293,16 @@ class RecordProvider(BaseStorageProvider):
         return encode(draft.data, key=draft.key, format=draft.format, allow_pickle=self.allow_pickle)
 
 
+class Writer(Protocol):
+    """The two calls that change data."""
+
+    def write(self, drafts: Sequence[Draft], *, overwrite: bool = True) -> list[StorageResult]:
+        """See ``BaseStorageProvider.write``."""
+
+    def remove(self, keys: Sequence[str]) -> list[bool]:
+        """See ``BaseStorageProvider.remove``."""
+
+
 class CanQuery(BaseStorageProvider):
     """Lists its records and filters them natively as far as it can."""
 
@@ -328,6 +339,22 @@ class CanSearch(BaseStorageProvider):
     @abstractmethod
     def embed(self, text: str) -> Any:
         """The vector of a text, by the embedding function the provider was given."""
+
+
+class HasVectors(BaseStorageProvider):
+    """Gives out the vectors of its records, as a map of them needs it."""
+
+    @abstractmethod
+    def sample_vectors(self, limit: int, seed: int) -> VectorSample:
+        """``limit`` records, or all, chosen evenly and alike for the same seed."""
+
+    @abstractmethod
+    def vectors_of(self, keys: Sequence[str]) -> list[Any]:
+        """The vectors under these keys, in order, ``None`` where there is none."""
+
+    @abstractmethod
+    def with_vector(self, name: str) -> Self:
+        """The same connection with another of several vectors per record in mind."""
 
 
 class CanStream(BaseStorageProvider):
@@ -390,6 +417,7 @@ _WORDS: dict[type[BaseStorageProvider], str] = {
     RecordProvider: "keep metadata and expiry",
     CanQuery: "query",
     CanSearch: "search by vector",
+    HasVectors: "map its vectors",
     CanStream: "stream",
     CanPurge: "purge expired records",
     CanBrowse: "browse",

@@ -15,7 +15,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Self
 
@@ -53,6 +53,9 @@ from praval_storage.providers.filesystem.writer import Writer
 from praval_storage.records import Draft, Stored
 from praval_storage.scan import Scan, Scanned
 from praval_storage.serialization import Content, encode, foreign
+from praval_storage.settings import DEFAULT, Settings, gather, make, variables
+
+DEFAULT_PATH = "./storage"
 
 _ADVICE = {
     errno.ENOSPC: "Free some space on that disk",
@@ -66,7 +69,7 @@ _ADVICE = {
 
 
 @dataclass(frozen=True, slots=True)
-class FileSystemSettings:
+class FileSystemSettings(Settings):
     """What a ``FileSystemProvider`` is made from.
 
     Attributes:
@@ -77,7 +80,9 @@ class FileSystemSettings:
         durable: Return from a write only when the disk has it; otherwise a power failure may lose it.
     """
 
-    base_path: str | Path = "./storage"
+    base_path: str | Path = field(
+        default=DEFAULT_PATH, metadata=variables("PRAVAL_STORAGE_PATH", "FILESYSTEM_BASE_PATH")
+    )
     auto_create: bool = True
     pretty_json: bool = False
     allow_pickle: bool = False
@@ -86,8 +91,7 @@ class FileSystemSettings:
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
         """``PRAVAL_STORAGE_PATH``, else ``FILESYSTEM_BASE_PATH``, else ``./storage``."""
-        path = environ.get("PRAVAL_STORAGE_PATH") or environ.get("FILESYSTEM_BASE_PATH")
-        return cls(base_path=path) if path else cls()
+        return make(cls, gather(cls, environ))
 
 
 class FileSystemProvider(RecordProvider, CanQuery, CanStream, CanPurge, CanBrowse, HasCollections):
@@ -115,7 +119,7 @@ class FileSystemProvider(RecordProvider, CanQuery, CanStream, CanPurge, CanBrows
 
     def __init__(
         self,
-        base_path: str | Path = "./storage",
+        base_path: str | Path = DEFAULT_PATH,
         auto_create: bool = True,
         pretty_json: bool = False,
         *,
@@ -126,7 +130,11 @@ class FileSystemProvider(RecordProvider, CanQuery, CanStream, CanPurge, CanBrows
         path = os.path.abspath(Path(base_path).expanduser())
         if os.path.exists(path) and not os.path.isdir(path):
             raise ConfigurationError(f"base_path {path} is not a directory", provider="filesystem")
-        self.settings = FileSystemSettings(path, auto_create, pretty_json, allow_pickle, durable)
+        # It is made absolute, so that it stays the same wherever the process goes.
+        sources = {"base_path": DEFAULT} if str(base_path) == DEFAULT_PATH else {}
+        self.settings = FileSystemSettings(
+            path, auto_create, pretty_json, allow_pickle, durable, sources=sources
+        )
         self._start = ""
         self._tree = Tree(path)
         self._index = Index(path, durable=durable)
@@ -138,8 +146,15 @@ class FileSystemProvider(RecordProvider, CanQuery, CanStream, CanPurge, CanBrows
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
-        settings = FileSystemSettings.from_env(environ)
-        return cls(settings.base_path)
+        found = FileSystemSettings.from_env(environ)
+        try:
+            provider = cls(found.base_path)
+        except ConfigurationError as error:
+            raise ConfigurationError(
+                f"{found.sources['base_path']}: {error.message}", hint="Name a directory"
+            ) from None
+        provider.settings = replace(provider.settings, sources={**provider.settings.sources, **found.sources})
+        return provider
 
     @property
     def base_path(self) -> Path:
