@@ -26,21 +26,12 @@ from praval_storage import (
 from praval_storage.providers import QdrantProvider
 from praval_storage.testing import InMemoryProvider
 
-ENVIRONMENT = {"OPENAI_API_KEY": "no key", "PRAVAL_DEFAULT_PROVIDER": "openai"}
 SERVERS = ("postgresql", "redis", "s3")
 SECONDS = 60.0
 
 Errors = list[Exception]
 Run = Callable[..., dict[str, Any]]
 Overhear = Callable[[str], list[Any]]
-
-
-@pytest.fixture
-def environment(dm: DataManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to work in; somebody else's home is left alone."""
-    for name, value in {**ENVIRONMENT, "HOME": str(tmp_path / "home")}.items():
-        monkeypatch.setenv(name, value)
-    return tmp_path
 
 
 @pytest.fixture
