@@ -18,15 +18,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from praval_storage.base import (
         BaseStorageProvider,
+        CanBrowse,
         CanPurge,
         CanQuery,
         CanSearch,
         CanStream,
         HasCollections,
+        HasVectors,
         RecordProvider,
         StorageResult,
     )
     from praval_storage.decorators import requires_storage, storage_enabled
+    from praval_storage.environment import get_data_manager, reset_data_manager
     from praval_storage.errors import (
         ConfigurationError,
         InvalidFilterError,
@@ -41,7 +44,8 @@ if TYPE_CHECKING:
         StorageTimeoutError,
         UnsupportedOperationError,
     )
-    from praval_storage.manager import DataManager, get_data_manager, reset_data_manager
+    from praval_storage.manager import DataManager
+    from praval_storage.places import Column, Count, Look, Measured, Place, Seen
     from praval_storage.records import Record
     from praval_storage.reference import DataReference
     from praval_storage.results import BatchResult, Listing, Outcome, QueryResult, SearchResult
@@ -52,15 +56,18 @@ __version__ = "0.1.0"
 _HOME = {
     "base": (
         "BaseStorageProvider",
+        "CanBrowse",
         "CanPurge",
         "CanQuery",
         "CanSearch",
         "CanStream",
         "HasCollections",
+        "HasVectors",
         "RecordProvider",
         "StorageResult",
     ),
     "decorators": ("requires_storage", "storage_enabled"),
+    "environment": ("get_data_manager", "reset_data_manager"),
     "errors": (
         "ConfigurationError",
         "InvalidFilterError",
@@ -75,7 +82,8 @@ _HOME = {
         "StorageTimeoutError",
         "UnsupportedOperationError",
     ),
-    "manager": ("DataManager", "get_data_manager", "reset_data_manager"),
+    "manager": ("DataManager",),
+    "places": ("Column", "Count", "Look", "Measured", "Place", "Seen"),
     "records": ("Record",),
     "reference": ("DataReference",),
     "results": ("BatchResult", "Listing", "Outcome", "QueryResult", "SearchResult"),
@@ -86,26 +94,34 @@ _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 __all__ = [
     "BaseStorageProvider",
     "BatchResult",
+    "CanBrowse",
     "CanPurge",
     "CanQuery",
     "CanSearch",
     "CanStream",
+    "Column",
     "ConfigurationError",
+    "Count",
     "DataManager",
     "DataReference",
     "HasCollections",
+    "HasVectors",
     "InvalidFilterError",
     "InvalidKeyError",
     "KeyExistsError",
     "KeyNotFoundError",
     "Listing",
+    "Look",
+    "Measured",
     "Outcome",
+    "Place",
     "Plan",
     "ProviderNotRegisteredError",
     "QueryResult",
     "Record",
     "RecordProvider",
     "SearchResult",
+    "Seen",
     "SerializationError",
     "StorageConnectionError",
     "StorageError",

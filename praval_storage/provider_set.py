@@ -9,7 +9,7 @@ from threading import RLock
 from time import perf_counter
 from typing import TypeVar
 
-from praval_storage.base import BaseStorageProvider, HasCollections, boundary
+from praval_storage.base import BaseStorageProvider, HasCollections, Writer, boundary
 from praval_storage.display import Table, as_html, as_text, counted, printable
 from praval_storage.errors import (
     ConfigurationError,
@@ -150,6 +150,10 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
                 able = self.require(name, HasCollections, "name a collection")
                 self._bound[name, collection] = able.in_collection(collection)
             return self._bound[name, collection]
+
+    def writer(self, name: str, collection: str | None = None) -> Writer:
+        """What changes the data of a storage type: every write of every operation goes through it."""
+        return self.find(name, collection)
 
     def require(self, name: str, capability: type[T], operation: str, collection: str | None = None) -> T:
         """The provider as an instance of a capability.

@@ -56,10 +56,10 @@ def make_draft(incoming: Incoming, ttl: Lifetime, format: str | None) -> Draft:
 
 def store_one(providers: ProviderSet, target: Target, draft: Draft, *, overwrite: bool) -> DataReference:
     """Write one record; what fails is raised."""
-    provider = providers.find(*target)
+    writer = providers.writer(*target)
 
     def work() -> StorageResult:
-        [result] = provider.write([draft], overwrite=overwrite)
+        [result] = writer.write([draft], overwrite=overwrite)
         raise_failure(result)
         return result
 

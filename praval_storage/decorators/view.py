@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
-from praval_storage.base import BaseStorageProvider
+from praval_storage.base import BaseStorageProvider, Writer
 from praval_storage.decorators.selection import Settings
+from praval_storage.environment import get_data_manager
 from praval_storage.errors import ConfigurationError, ProviderNotRegisteredError
-from praval_storage.manager import DataManager, get_data_manager
+from praval_storage.manager import DataManager
 from praval_storage.provider_set import Factory, Health, ProviderSet, Statistics
 from praval_storage.registry import provider_class
 
@@ -76,6 +77,10 @@ class Scope(ProviderSet):
     def find(self, name: str, collection: str | None = None) -> BaseStorageProvider:
         """The provider of a storage type, bound to another of its collections when one is named."""
         return self._home(name).find(name, collection)
+
+    def writer(self, name: str, collection: str | None = None) -> Writer:
+        """What changes the data of a storage type, as the set it belongs to gives it."""
+        return self._home(name).writer(name, collection)
 
     def call(
         self, name: str, operation: str, key: str | None, work: Callable[[], T], *, again: bool = True

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from functools import cached_property
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar, overload
 
 from praval_storage.display import (
@@ -29,6 +28,7 @@ from praval_storage.display import (
 )
 from praval_storage.errors import InvalidFilterError, KeyNotFoundError
 from praval_storage.filters import Path
+from praval_storage.optional import library
 from praval_storage.records import MISSING, Record, Stored
 from praval_storage.reference import DataReference
 from praval_storage.scan import Plan
@@ -145,7 +145,7 @@ class RowSequence(Sequence[T]):
 
     def to_polars(self, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """The records as a Polars frame: :meth:`to_arrow`, with ``arrow.json`` and UUIDs as text."""
-        _library("polars", "polars,frames")
+        library("polars", "polars,frames")
         frame: pl.DataFrame = self._frame("praval_storage.results.arrow", "to_polars", columns)
         return frame
 
@@ -163,7 +163,7 @@ class RowSequence(Sequence[T]):
         Raises:
             SerializationError: While computing, when a later partition has other types.
         """
-        module = _library("praval_storage.results.partitions", "dask")
+        module = library("praval_storage.results.partitions", "dask")
         parts = [self._part(slice(at, at + partition_size)) for at in range(0, len(self), partition_size)]
         parts = [part._unfetched() for part in parts]  # noqa: SLF001 - a part of ourselves
         frame: dask.dataframe.DataFrame = module.to_dask(self[:partition_size], parts or [self], columns)
@@ -242,8 +242,8 @@ class RowSequence(Sequence[T]):
 
     def _frame(self, module: str, function: str, columns: Sequence[str] | None) -> Any:
         wanted = columns if columns is None else _paths(columns)
-        make = getattr(_library(module, "frames"), function)
-        cells = _library("praval_storage.results.columns", "frames").Cells(*self._cells(wanted), wanted)
+        make = getattr(library(module, "frames"), function)
+        cells = library("praval_storage.results.columns", "frames").Cells(*self._cells(wanted), wanted)
         with _collection_paused():
             return make(cells)
 
@@ -333,11 +333,3 @@ def _collection_paused() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-def _library(module: str, extra: str) -> Any:
-    """A module that loads only when it is needed."""
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise ImportError(f"{error}; pip install 'praval_storage[{extra}]'", name=error.name) from error

@@ -199,7 +199,7 @@ class EdgeEngine:
 
 def open_engine(settings: QdrantSettings, _client: object) -> EdgeEngine:
     """The engine of a provider's settings."""
-    return EdgeEngine(Path(settings.path or DEFAULT_PATH).absolute(), settings.collection)
+    return EdgeEngine(Path(settings.path or DEFAULT_PATH).expanduser().absolute(), settings.collection)
 
 
 def make_filter(condition: Condition) -> edge.Filter:

@@ -15,12 +15,14 @@ from praval_storage.base import (
     CanQuery,
     CanSearch,
     HasCollections,
+    HasVectors,
     Item,
     RecordProvider,
     StorageResult,
 )
 from praval_storage.errors import ConfigurationError, UnsupportedOperationError
 from praval_storage.filters import Node
+from praval_storage.providers.qdrant import sampling
 from praval_storage.providers.qdrant.engine import SEARCH_EF, Engine, Progress, Rules
 from praval_storage.providers.qdrant.filters import expired_before
 from praval_storage.providers.qdrant.reading import Reader
@@ -28,6 +30,7 @@ from praval_storage.providers.qdrant.settings import QdrantSettings
 from praval_storage.providers.qdrant.vectors import POINTER, choose
 from praval_storage.providers.qdrant.writing import Batch, find_existing
 from praval_storage.records import Draft, Stored
+from praval_storage.sampling import VectorSample
 from praval_storage.scan import Neighbours, Scan, Scanned
 from praval_storage.serialization import Content, encode
 
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
     from qdrant_client import QdrantClient
 
 
-class QdrantProvider(RecordProvider, CanQuery, CanSearch, CanPurge, HasCollections):
+class QdrantProvider(RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, HasCollections):
     """Keeps records in Qdrant and finds them by vector.
 
     With ``url`` or ``client`` a server is used; otherwise the real engine runs in this process, on files
@@ -151,6 +154,17 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, CanPurge, HasCollectio
                 hint="Pass embed=model.encode to QdrantProvider, or search with query_vector=",
             )
         return self._embed(text)
+
+    def sample_vectors(self, limit: int, seed: int) -> VectorSample:
+        return sampling.sample(self._engine, self._rules, limit, seed)
+
+    def vectors_of(self, keys: Sequence[str]) -> list[Any]:
+        return sampling.vectors_of(self._engine, self._rules, keys)
+
+    def with_vector(self, name: str) -> Self:
+        other = self._with(replace(self.settings, vector_name=name, vector_size=None, distance="cosine"))
+        other.__dict__["_engine"] = self._engine  # one connection for both
+        return other
 
     def optimize(self, progress: Progress | None = None, timeout: float | None = None) -> None:
         """Build the HNSW index over all vectors, which makes searches of large collections faster.

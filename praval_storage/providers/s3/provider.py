@@ -94,15 +94,10 @@ class S3Provider(ObjectProvider):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
-        found = S3Settings.from_env(environ)
-        return cls(
-            found.bucket,
-            found.access_key_id,
-            found.secret_access_key,
-            found.region,
-            aws_session_token=found.session_token,
-            endpoint_url=found.endpoint_url,
-        )
+        settings = S3Settings.from_env(environ)
+        provider = cls(settings.bucket)
+        provider.settings = settings
+        return provider
 
     def presign(self, key: str, expires: int = 3600) -> str:
         """A URL that anybody may read the body of a record with, as it is stored.
