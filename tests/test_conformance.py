@@ -62,12 +62,16 @@ class TestFsspecMemory(ProviderConformance):
 
 
 class TestPostgreSQL(ProviderConformance):
+    separator = ""
+
     @pytest.fixture
     def provider(self, request: pytest.FixtureRequest) -> PostgreSQLProvider:
         return make("postgresql", request)
 
 
 class TestRedis(ProviderConformance):
+    separator = ":"
+
     @pytest.fixture
     def provider(self, request: pytest.FixtureRequest) -> RedisProvider:
         return make("redis", request)
@@ -78,12 +82,16 @@ class TestRedis(ProviderConformance):
 
 
 class TestQdrantEmbedded(ProviderConformance):
+    separator = ""
+
     @pytest.fixture
     def provider(self, request: pytest.FixtureRequest) -> QdrantProvider:
         return make("qdrant-embedded", request)
 
 
 class TestQdrantServer(ProviderConformance):
+    separator = ""
+
     @pytest.fixture
     def provider(self, request: pytest.FixtureRequest) -> QdrantProvider:
         return make("qdrant-server", request)

@@ -9,14 +9,15 @@ pytest.register_assert_rewrite(
     *(
         f"{__name__}.{module}"
         for module in (
-            *("_suite", "batches", "collections", "concurrency", "expiry", "foreign", "keys", "limits"),
-            *("operators", "ordering", "previews", "provider", "references", "search", "streaming"),
-            *("values", "writing"),
+            *("_suite", "batches", "browsing", "collections", "concurrency", "expiry", "foreign", "keys"),
+            *("limits", "operators", "ordering", "previews", "provider", "references", "search"),
+            *("streaming", "values", "writing"),
         )
     )
 )
 
 from praval_storage.testing.conformance.batches import BatchTests  # noqa: E402
+from praval_storage.testing.conformance.browsing import BrowsingTests  # noqa: E402
 from praval_storage.testing.conformance.collections import CollectionTests  # noqa: E402
 from praval_storage.testing.conformance.concurrency import ConcurrencyTests  # noqa: E402
 from praval_storage.testing.conformance.expiry import ExpiryTests  # noqa: E402
@@ -50,6 +51,7 @@ class ProviderConformance(
     ReferenceTests,
     StreamingTests,
     CollectionTests,
+    BrowsingTests,
     ForeignTests,
     ConcurrencyTests,
     ProviderTests,
@@ -62,5 +64,6 @@ class ProviderConformance(
     not collected; without the annotation they are skipped. A provider that searches must take vectors of
     four dimensions under the name ``vector``.
 
-    Override :meth:`write_foreign` when others can write to the same backend.
+    Override :meth:`write_foreign` when others can write to the same backend, and ``separator`` where places
+    are made by something else than a slash.
     """
