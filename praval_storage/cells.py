@@ -86,7 +86,7 @@ def _text(text: str) -> Cell:
 
 
 def _misleading(text: str) -> bool:
-    if text != text.strip() or text.casefold() in _WORDS or text[0] in f'{_BLANK}<"':
+    if text != text.strip() or text.casefold() in _WORDS or text[0] in f'{_BLANK}<[{{"':
         return True
     return text[0] in "+-.0123456789" and _is_number(text)
 

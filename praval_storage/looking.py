@@ -85,15 +85,7 @@ def _by_key(provider: CanQuery, request: Look, *, descending: bool) -> Seen:
 
     prefix = as_folder(request.path)
     page = collect(request, prefix, batches, after, whole(provider, request.where))
-    return Seen(
-        page.places,
-        page.rows,
-        prefix=prefix,
-        next=page.next,
-        scanned=page.scanned,
-        stopped=page.stopped,
-        note=_PRICE,
-    )
+    return replace(page.seen(prefix), note=_PRICE)
 
 
 def _batches(provider: CanQuery, request: Look, position: Any, *, descending: bool) -> Iterator[Batch]:

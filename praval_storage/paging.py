@@ -67,6 +67,18 @@ class Page:
     scanned: int
     stopped: bool
 
+    def seen(self, prefix: str, statement: str = "") -> Seen:
+        """The page as an answer."""
+        return Seen(
+            self.places,
+            self.rows,
+            prefix=prefix,
+            next=self.next,
+            scanned=self.scanned,
+            stopped=self.stopped,
+            statement=statement,
+        )
+
 
 class Source(Filler, Protocol):
     """The part of a provider that a page needs."""
@@ -131,7 +143,7 @@ def whole(source: Filler, where: Node) -> Sift:
 
 
 def _in_order(
-    source: Source, rows: Iterable[Stored], order: Order, request: Look
+    source: Filler, rows: Iterable[Stored], order: Order, request: Look
 ) -> tuple[list[Stored], str | None]:
     """The rows of a page in any order, out of all rows there are: each page looks at every one of them."""
     after = _after(order, request.token)

@@ -62,7 +62,8 @@ def line(name: str, numbers: Sequence[float]) -> tuple[Line | None, dict[str, st
     facts = {"dimensions": str(values.size)}
     if not finite.size:
         return None, facts
-    facts["norm"] = f"{numpy.linalg.norm(finite):.4g}"
+    largest = numpy.abs(finite).max() or 1.0
+    facts["norm"] = f"{largest * numpy.linalg.norm(finite / largest):.4g}"
     facts |= {"min": f"{finite.min():.4g}", "max": f"{finite.max():.4g}"}
     if finite.size < values.size:
         facts["not finite"] = str(values.size - finite.size)
@@ -83,8 +84,9 @@ def _header(numpy: Any, source: io.BytesIO) -> tuple[tuple[int, ...], bool, Any]
 def _seen(values: Any, facts: dict[str, str], notes: Sequence[str]) -> Seen:
     if not values.size:
         return Seen("array", facts, ["There are no values", *notes])
-    known = {**facts, **_figures(values)}
-    return Seen("array", known, notes, [part for part in _drawn(values) if part is not None])
+    with import_module("numpy").errstate(all="ignore"):  # sums can be beyond the largest float
+        known = {**facts, **_figures(values)}
+        return Seen("array", known, notes, [part for part in _drawn(values) if part is not None])
 
 
 def _figures(values: Any) -> dict[str, str]:

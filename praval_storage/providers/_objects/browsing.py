@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from praval_storage.filters import EVERYTHING, paths
@@ -37,17 +38,7 @@ def look(
     page = collect(
         request, prefix, levels.batches(), _position, named(source, request, store.listed), budget=budget
     )
-    return Seen(
-        page.places,
-        page.rows,
-        prefix=prefix,
-        next=page.next,
-        ordered=by_key,
-        scanned=page.scanned,
-        stopped=page.stopped,
-        statement=levels.statement,
-        note=store.price,
-    )
+    return replace(page.seen(prefix, levels.statement), ordered=by_key, note=store.price)
 
 
 def measure(store: ObjectStore, start: str, path: str) -> Iterator[Measured]:

@@ -89,16 +89,8 @@ def _by_name(source: Source, ground: Ground, request: Look, *, ordered: bool = T
     is_certain = request.where == EVERYTHING and not ground.index.expiring(
         Span.of_prefix(ground.start + prefix)
     )
-    return Seen(
-        page.places,
-        page.rows,
-        prefix=prefix,
-        next=page.next,
-        ordered=ordered,
-        total=Count(tally.rows) if is_certain else None,
-        scanned=tally.names,
-        stopped=page.stopped,
-    )
+    total = Count(tally.rows) if is_certain else None
+    return replace(page.seen(prefix), ordered=ordered, total=total, scanned=tally.names)
 
 
 class _Tally:

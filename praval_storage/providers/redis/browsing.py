@@ -38,7 +38,7 @@ def look(source: Source, connection: Connection, keyspace: Keyspace, request: Lo
         seen = in_any_order(source, every, sift, scan.prefix, request.order, request)
     else:
         page = collect(request, scan.prefix, scan.batches(), scan.position, sift)
-        seen = Seen(page.places, page.rows, prefix=scan.prefix, next=page.next, stopped=page.stopped)
+        seen = page.seen(scan.prefix)
     return replace(
         seen,
         places=naturally(map(scan.counted, seen.places)),

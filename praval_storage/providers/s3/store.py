@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -270,8 +271,13 @@ class S3Store(ObjectStore):
 
     def health(self) -> str:
         settings = self.connection.settings
+
+        async def ask() -> None:
+            async with asyncio.timeout(settings.timeout):
+                await self.connection.call("head_bucket")
+
         try:
-            self.connection.run(self.connection.call("head_bucket"))
+            self.connection.run(ask())
         except FileNotFoundError as error:
             self._check_may_be_missing(error)
             return f"bucket {settings.bucket} at {settings.where}: will be made on the first write"

@@ -253,11 +253,12 @@ class BrowsingTests(Suite):
         assert next(iter(dm.measure(storage_type, home(provider)))).records.number >= 0
         assert len(dm.list(storage_type)) == 3
 
-    @pytest.mark.parametrize("token", ["", "x", "{}", "[]", "[1]", "null", '"k"', "[[]]", "7"])
+    @pytest.mark.parametrize("token", ["", "x", "{}", "[]", "[1.5]", "null", '"k"', "[[]]", "7"])
     @needs(CanQuery)
     def test_a_token_of_something_else_is_refused(
         self, dm: DataManager, storage_type: str, provider: BaseStorageProvider, token: str
     ) -> None:
+        dm.store(1, storage_type, "k")
         with pytest.raises(ConfigurationError):
             dm.look(storage_type, Look(home(provider), token=token))
 
