@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from praval_storage.base import HasVectors
@@ -178,7 +177,7 @@ class Pages:
             return {}
         seen, name = self.answer.seen, self.address.storage_type
         provider = self._core.dm.providers.find(name, seen.collection)
-        shown = table.Shown(name, seen, datetime.now(UTC), provider.load)
+        shown = table.Shown.of(name, seen, provider.load)
         matching = f", matching {self._core.state.query}" if self.question != Question() else ""
         around = {
             **table.around(shown, self._pages[self.answer.page].before),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from typing import Any, NamedTuple
+from datetime import UTC, datetime
+from itertools import chain
+from typing import Any, NamedTuple, Self
 
 from praval_storage.cells import cell
 from praval_storage.display import counted_text, printable, size_text
+from praval_storage.errors import StorageError
 from praval_storage.places import Column, Place, Seen
 from praval_storage.records import MISSING, Stored
 from praval_storage.reference import DataReference
@@ -15,29 +17,61 @@ from praval_storage.reference import DataReference
 WIDEST = 400
 """Letters of a name that are sent; a tool tip shows no more."""
 MOST_COLUMNS = 12
-"""Columns of a foreign table; the preview of a row has them all."""
+"""Fields that are columns; the preview of a row has them all."""
+LONGEST_LIST = 16
+"""Elements of a list that may be in a cell."""
+ABSENT = {"text": "", "kind": "absent"}
 
 
 class Shown(NamedTuple):
-    """One page of rows, and from where they are."""
+    """One page of rows, and from where they are.
+
+    Attributes:
+        storage_type: Their provider.
+        seen: The page.
+        now: When it was seen.
+        values: The data of each row that came with its data, else ``None``.
+    """
 
     storage_type: str
     seen: Seen
     now: datetime
-    load: Callable[[Stored], Any]
+    values: Sequence[Any]
+
+    @classmethod
+    def of(cls, storage_type: str, seen: Seen, load: Callable[[Stored], Any]) -> Self:
+        """A page as it is seen now.
+
+        Args:
+            storage_type: Its provider.
+            seen: The page.
+            load: Gives the value of a row.
+        """
+        values = [_value(row, load) if seen.columns else None for row in seen.rows]
+        return cls(storage_type, seen, datetime.now(UTC), values)
+
+
+def _value(row: Stored, load: Callable[[Stored], Any]) -> Any:
+    if row.data is MISSING and row.body is None:
+        return None
+    try:
+        return load(row)
+    except StorageError:  # the preview of the record says why
+        return None
 
 
 def rows_to_json(shown: Shown) -> list[dict[str, Any]]:
     """One object for each row."""
-    paths = [column["path"] for column in columns_to_json(shown.seen)]
-    return [_row(shown, row, paths) for row in shown.seen.rows]
+    fields = fields_of(shown)
+    return [_row(shown, row, value, fields) for row, value in zip(shown.seen.rows, shown.values, strict=True)]
 
 
-def columns_to_json(seen: Seen) -> list[dict[str, Any]]:
-    """The columns: those of the table or the payload where the backend has such, else those of files."""
-    fields = [column for column in seen.columns if column.type != "vector"][:MOST_COLUMNS]
-    if fields and any(row.data is not MISSING or row.body is not None for row in seen.rows):
-        return [_head("key", "key"), *map(_field, fields)]
+def columns_to_json(shown: Shown) -> list[dict[str, Any]]:
+    """The columns: the fields of the data where rows come with it, else those of files."""
+    seen = shown.seen
+    if fields := fields_of(shown):
+        known = {column.name: column for column in seen.columns}
+        return [_head("key", "key"), *(_field(name, known.get(name)) for name in fields)]
     # A server that has several types of values tells no times, but how long a value still has.
     expiring = bool(seen.types) or any(row.expires_at is not None for row in seen.rows)
     return [
@@ -47,6 +81,17 @@ def columns_to_json(seen: Seen) -> list[dict[str, Any]]:
         *([] if seen.types else [_head("modified", "updated_at", "time")]),
         *([_head("expires", "expires_at", "time")] if expiring else []),
     ]
+
+
+def fields_of(shown: Shown) -> list[str]:
+    """The fields of the data in the order of their first appearance, without long vectors."""
+    found = chain.from_iterable(value.items() for value in shown.values if isinstance(value, Mapping))
+    named = dict.fromkeys(name for name, value in found if isinstance(name, str) and not _is_vector(value))
+    return list(named)[:MOST_COLUMNS]
+
+
+def _is_vector(value: Any) -> bool:
+    return hasattr(value, "shape") or (isinstance(value, list) and len(value) > LONGEST_LIST)
 
 
 def places_to_json(storage_type: str, places: Sequence[Place]) -> list[dict[str, Any]]:
@@ -73,12 +118,13 @@ def around(shown: Shown, before: int) -> dict[str, Any]:
     seen = shown.seen
     unordered = "" if seen.ordered else "not in this order: the backend cannot make it page by page"
     return {
-        "columns": columns_to_json(seen),
+        "columns": columns_to_json(shown),
+        "fields": [[column.name, _marks(column)] for column in seen.columns],
         "places": places_to_json(shown.storage_type, seen.places),
         "extent": extent(seen, before),
         "next": seen.next is not None and not seen.stopped,
         "stopped": seen.stopped,
-        "statement": seen.statement,
+        "statement": seen.statement if seen.rows or seen.stopped or not seen.places else "",
         "parameters": [repr(value) for value in seen.parameters],
         "note": "; ".join(filter(None, [seen.note, unordered])),
     }
@@ -108,20 +154,23 @@ def _head(name: str, path: str, kind: str = "text", note: str = "") -> dict[str,
     return {"name": name, "path": path, "kind": kind, "note": note}
 
 
-def _field(column: Column) -> dict[str, Any]:
+def _field(name: str, column: Column | None) -> dict[str, Any]:
+    return _head(name, f"data.{name}", "data", _marks(column) if column else "")
+
+
+def _marks(column: Column) -> str:
+    """``bigint · PK · index``."""
     marks = [column.type, "PK" if column.key else "", "index" if column.indexed else ""]
     marks.append("" if column.null or column.key else "not null")
-    return _head(column.name, f"data.{column.name}", "data", " · ".join(filter(None, marks)))
+    return " · ".join(filter(None, marks))
 
 
-def _row(shown: Shown, row: Stored, paths: Sequence[str]) -> dict[str, Any]:
+def _row(shown: Shown, row: Stored, value: Any, fields: Sequence[str]) -> dict[str, Any]:
     seen, now = shown.seen, shown.now
-    name = DataReference(shown.storage_type, row.key, collection=seen.collection)
-    label = seen.label(row) or row.key
     known = {
-        "uri": name.uri,
+        "uri": DataReference(shown.storage_type, row.key, collection=seen.collection).uri,
         "key": row.key,
-        "name": printable(label, WIDEST),
+        "name": printable(seen.label(row) or row.key, WIDEST),
         "kind": seen.types.get(row.key, row.format),
         "size": row.size,
         "size_text": size_text(row.size),
@@ -129,11 +178,10 @@ def _row(shown: Shown, row: Stored, paths: Sequence[str]) -> dict[str, Any]:
         "age": row.updated_at and (now - row.updated_at).total_seconds(),
         "expires_in": row.expires_at and max(0.0, (row.expires_at - now).total_seconds() * 1e3),
     }
-    fields = [path.removeprefix("data.") for path in paths if path.startswith("data.")]
-    return {**known, "cells": _cells(shown, row, fields)} if fields else known
+    return {**known, "cells": _cells(value, fields)} if fields else known
 
 
-def _cells(shown: Shown, row: Stored, fields: Sequence[str]) -> list[dict[str, str]]:
-    data = shown.load(row)
-    values = data if isinstance(data, Mapping) else {}
-    return [cell(values.get(name)).payload() for name in fields]
+def _cells(value: Any, fields: Sequence[str]) -> list[dict[str, str]]:
+    """What is absent is an empty cell, which is not the same as null."""
+    values = value if isinstance(value, Mapping) else {}
+    return [cell(values[name]).payload() if name in values else ABSENT for name in fields]

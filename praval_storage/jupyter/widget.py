@@ -60,6 +60,7 @@ class BrowserWidget(anywidget.AnyWidget):
         self._browser = browser
         self._heard = False
         super().__init__(**_traits({name: getattr(browser.state, name) for name in NAMES}))
+        self._made_with = self.layout
         self.observe(self._chosen, CHOSEN)
         browser.watch(self._show)
         self.on_msg(self._receive)
@@ -94,6 +95,8 @@ class BrowserWidget(anywidget.AnyWidget):
         """Ask nothing more, and take every view of this widget off the page."""
         self._browser.close()
         super().close()
+        # It was made with this widget, and nothing else would ever let go of it.
+        self._made_with.close()
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Take over what a page changed; nothing waits for a provider then."""

@@ -130,7 +130,11 @@ def test_headers_sort(host_page: HostPage, dm: DataManager) -> None:
     b = browse(dm, "files/reports/2026/")
     page = host_page.show(b)
     header = page.get_by_role("columnheader", name="name")
-    for state, first in (("ascending", "day-000.json"), ("descending", "day-059.json"), ("none", "day-000.json")):
+    for state, first in (
+        ("ascending", "day-000.json"),
+        ("descending", "day-059.json"),
+        ("none", "day-000.json"),
+    ):
         header.get_by_role("button").click()
         page.wait_for_selector(f"th[aria-sort={state}] button[data-focus='sort key']")
         page.locator("tbody tr[data-uri]").first.filter(has_text=first).wait_for()
@@ -193,7 +197,9 @@ def test_each_kind_of_record_has_its_preview(
         host_page.settle(b)
         shot(page, f"kind-{key}")
         assert axe(page) == [], key
-    assert page.evaluate("() => [...document.images].every((image) => !image.complete || image.naturalWidth > 0)")
+    assert page.evaluate(
+        "() => [...document.images].every((image) => !image.complete || image.naturalWidth > 0)"
+    )
 
 
 def test_a_long_text_is_shown_in_full_when_asked(host_page: HostPage, dm: DataManager) -> None:
@@ -217,7 +223,9 @@ def test_the_snippet_is_copied(host_page: HostPage, dm: DataManager) -> None:
     assert eval(snippet) == {"day": 1, "tags": ["a", "b"]}
 
 
-def test_where_the_clipboard_is_refused_the_snippet_appears_selected(host_page: HostPage, dm: DataManager) -> None:
+def test_where_the_clipboard_is_refused_the_snippet_appears_selected(
+    host_page: HostPage, dm: DataManager
+) -> None:
     page = host_page.show(browse(dm, "files/reports/2026/"))
     row(page, "day-001.json").click()
     page.get_by_role("button", name="copy snippet").wait_for()
@@ -229,7 +237,9 @@ def test_where_the_clipboard_is_refused_the_snippet_appears_selected(host_page: 
     page.evaluate("() => { delete navigator.clipboard.writeText; }")
 
 
-def test_a_download_has_the_bytes_that_are_stored(host_page: HostPage, dm: DataManager, tmp_path: Path) -> None:
+def test_a_download_has_the_bytes_that_are_stored(
+    host_page: HostPage, dm: DataManager, tmp_path: Path
+) -> None:
     body = bytes(np.random.default_rng(0).integers(0, 256, 1_500_000, "uint8"))
     dm.store(body, "memory", "folder/raw.bin")
     page = host_page.show(browse(dm, "memory/folder/"))
@@ -248,7 +258,9 @@ def test_what_is_too_large_to_download_says_how_to_get_it(
     page = host_page.show(browse(dm, "files/reports/2026/"))
     row(page, "day-001.json").click()
     page.get_by_role("button", name="download").click()
-    page.locator(".snippet", has_text="dm.retrieve('praval://files/reports/2026/day-001.json', into=").wait_for()
+    page.locator(
+        ".snippet", has_text="dm.retrieve('praval://files/reports/2026/day-001.json', into="
+    ).wait_for()
 
 
 # -- states

@@ -14,7 +14,6 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import nbformat
@@ -89,7 +88,9 @@ class Anything(Gated):
             self._rows[name] = model._replace(key=name)
 
 
-def test_01_hostile_names_and_values_are_text(host_page: HostPage, axe: Axe, shot: Callable[..., None]) -> None:
+def test_01_hostile_names_and_values_are_text(
+    host_page: HostPage, axe: Axe, shot: Callable[..., None]
+) -> None:
     dm = DataManager({"<b>provider</b>": Anything()})
     provider: Any = dm.providers["<b>provider</b>"]
     dm.store({text[:50]: text for text in HOSTILE}, "<b>provider</b>", "model")
@@ -184,8 +185,9 @@ def test_04_a_slow_provider_says_so_and_only_the_last_answer_is_shown(
     page = host_page.show(b)
     row(page, "day-000.json").wait_for()
     page.evaluate(
-        "() => { window.seen = []; new MutationObserver(() => seen.push(document.querySelectorAll('tr[data-uri]').length))"
-        ".observe(document.querySelector('.list tbody'), { childList: true }); }"
+        """() => { window.seen = [];
+        const count = () => seen.push(document.querySelectorAll('tr[data-uri]').length);
+        new MutationObserver(count).observe(document.querySelector('.list tbody'), { childList: true }); }"""
     )
     memory(dm).entered.clear()
     memory(dm).gate.clear()
@@ -267,7 +269,7 @@ def test_05_focus_is_visible_and_each_part_is_one_tab_stop(host_page: HostPage, 
     row(page, "day-000.json").wait_for()
     host_page.settle(b)
     stops = page.evaluate(
-        "() => [...document.querySelectorAll('.tree [tabindex=\"0\"], .list tbody [tabindex=\"0\"]')].length"
+        '() => [...document.querySelectorAll(\'.tree [tabindex="0"], .list tbody [tabindex="0"]\')].length'
     )
     assert stops == 2
     page.get_by_role("treeitem", name="memory").focus()
@@ -369,7 +371,9 @@ b
 """
 
 
-def test_08_saved_reopened_untrusted_and_converted_it_can_be_read(lab_page: LabPage, shot: Callable[..., None]) -> None:
+def test_08_saved_reopened_untrusted_and_converted_it_can_be_read(
+    lab_page: LabPage, shot: Callable[..., None]
+) -> None:
     lab = lab_page.open([LAB_SETUP]).run_all()
     row(lab.output(0), "day-003.json").wait_for()
     path = lab.save()
@@ -499,11 +503,13 @@ def test_11_deleting_asks_keeps_cancels_and_never_hits_another(
 NUMBERS = {
     "none": None, "nan": math.nan, "empty": "", "blanks": "  ", "zero": 0, "big": 2**63, "tiny": 1e-300,
     "minus zero": -0.0, "plus zero": 0.0, "text null": "null", "text zero": "0", "yes": True,
-    "naive": datetime(2026, 1, 2, 3, 4), "aware": datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
+    "naive": datetime.fromisoformat("2026-01-02T03:04"), "aware": datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
 }  # fmt: skip
 
 
-def test_12_numbers_and_nulls_are_all_different(host_page: HostPage, dm: DataManager, shot: Callable[..., None]) -> None:
+def test_12_numbers_and_nulls_are_all_different(
+    host_page: HostPage, dm: DataManager, shot: Callable[..., None]
+) -> None:
     dm.store(NUMBERS, "memory", "numbers")
     b = browse(dm, "memory")
     page = host_page.show(b)
@@ -528,7 +534,9 @@ def test_13_with_all_servers_off_it_opens_at_once_and_shows_no_password(free_tcp
             "postgresql": PostgreSQLProvider(
                 host="127.0.0.1", port=port, user="u", password=secret, database="d", timeout=2
             ),
-            "s3": S3Provider("bucket", "access", secret, "us-east-1", endpoint_url=f"http://127.0.0.1:{port}"),
+            "s3": S3Provider(
+                "bucket", "access", secret, "us-east-1", endpoint_url=f"http://127.0.0.1:{port}"
+            ),
         }
     )
     started = time.perf_counter()

@@ -58,7 +58,7 @@ function tableView({ model, ask, root, ticking }) {
   let drawn = "";
   function draw() {
     const table = model.get("table"), columns = table.columns || [], places = table.places || [], records = model.get("rows");
-    const same = JSON.stringify([columns, places, records, model.get("sort"), model.get("path"), table.filtered, table.stopped, !!model.get("error").title, !!model.get("busy")]);
+    const same = JSON.stringify([columns, places, records, model.get("sort"), model.get("path"), records.length ? "" : nothing(table)]);
     if (same !== drawn) {
       drawn = same;
       redraw(grid, () => {
@@ -86,12 +86,15 @@ function tableView({ model, ask, root, ticking }) {
   }
 
   function drawStatement(table) {
-    if (!table.statement) return statement.replaceChildren();
+    if (!table.statement) return statement.replaceChildren(...structure(table));
     const whole = table.parameters && table.parameters.length ? `${table.statement}\n-- parameters: ${table.parameters.join(", ")}` : table.statement;
     const shown = h("pre", { hidden: true, tabindex: 0, "aria-label": "Statement to copy" });
     const copied = button("copy", () => copy(whole, (word) => { copied.textContent = word; }, shown), { "data-focus": "copy statement", "aria-label": "copy the statement" });
-    statement.replaceChildren(h("details", {}, h("summary", { title: "what ran on the backend" }, h("code", {}, table.statement.replace(/\s+/g, " "))), h("pre", {}, whole)), copied, shown);
+    statement.replaceChildren(h("details", {}, h("summary", { title: "what ran on the backend" }, h("code", {}, table.statement.replace(/\s+/g, " "))), h("pre", {}, whole)), ...structure(table), copied, shown);
   }
+
+  const structure = ({ fields = [] }) => fields.length ? [h("details", { class: "fields" }, h("summary", {}, `${fields.length} columns`),
+    h("dl", {}, fields.map(([name, marks]) => [h("dt", {}, name), h("dd", {}, marks)])))] : [];
 
   body.addEventListener("keydown", (event) => {
     const items = rows(), current = event.target.closest("tr[data-focus]");
