@@ -59,8 +59,8 @@ def shows(locator: Locator, text: str | re.Pattern[str]) -> None:
 
 
 def focused(page: Page) -> str:
-    script = "() => document.activeElement.dataset.focus || document.activeElement.getAttribute('aria-label') || ''"
-    return str(page.evaluate(script))
+    script = "(e = document.activeElement) => e.dataset.focus || e.getAttribute('aria-label') || ''"
+    return str(page.evaluate(f"() => ({script})()"))
 
 
 # -- 1

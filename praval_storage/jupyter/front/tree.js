@@ -24,10 +24,16 @@ function treeView({ model, ask, root }) {
       (line.level === 1 ? badge(model.get("badges")[line.id]) : null) || (counted ? h("span", { class: "badge" }, counted) : null));
   }
 
+  let shown = "";
   function draw() {
     redraw(box, () => box.replaceChildren(...model.get("tree").map(item)), home);
     const active = box.getRootNode().activeElement;
-    rove(box, "[role=treeitem]", box.contains(active) ? active : box.querySelector("[aria-selected=true]"));
+    const here = box.querySelector("[aria-selected=true]");
+    rove(box, "[role=treeitem]", box.contains(active) ? active : here);
+    if (here && shown !== model.get("path")) {
+      shown = model.get("path");
+      box.scrollTop = Math.max(Math.min(box.scrollTop, here.offsetTop - box.offsetTop), here.offsetTop - box.offsetTop + here.offsetHeight - box.clientHeight);
+    }
   }
 
   box.addEventListener("keydown", (event) => {
