@@ -65,6 +65,7 @@ def run(path: Path, folder: Path, *, save: bool) -> bool:
         timeout=CELL_TIMEOUT,
         record_timing=False,
         store_widget_state=False,
+        coalesce_streams=True,
     )
     # Else the kernel warns that its sockets are not encrypted; they are local and live for this run only.
     client.extra_arguments = ["--log-level=ERROR"]
