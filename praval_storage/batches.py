@@ -54,6 +54,7 @@ def store_many(
     format: str | None,
 ) -> Iterator[Outcome]:
     """Write a batch, one outcome each, in order."""
+    providers.check_writable(target.storage_type, "store_many")
     provider = providers.find(*target)
     lost: StorageError | None = None
     while chunk := list(islice(items, CHUNK)):
@@ -73,8 +74,13 @@ def for_each(
     operation: str,
     references: Sequence[Reference],
     work: Callable[[BaseStorageProvider, list[str]], list[Outcome]],
+    *,
+    changing: bool,
 ) -> list[Outcome]:
-    """Do one batch call per provider and collection; the outcomes in the order of the references."""
+    """Do one batch call per provider and collection; the outcomes in the order of the references.
+
+    Work that changes something is refused as a whole when one of the providers is read-only.
+    """
     outcomes: dict[int, Outcome] = {}
     places: dict[Target, list[tuple[int, str]]] = {}
     for place, reference in enumerate(references):
@@ -84,6 +90,8 @@ def for_each(
             outcomes[place] = Outcome(getattr(reference, "key", None), None, error)
         else:
             places.setdefault(Target(name.storage_type, name.collection), []).append((place, name.key))
+    for target in places if changing else ():
+        providers.check_writable(target.storage_type, operation)
     for target, wanted in places.items():
         found = _batch(providers, operation, target, [key for _, key in wanted], work)
         outcomes.update(zip([place for place, _ in wanted], found, strict=True))

@@ -31,26 +31,42 @@ class DataManager:
 
     Args:
         providers: Providers by storage type; :func:`praval_storage.get_data_manager` has one with defaults.
+        read_only: Refuse to change anything, with ``StoragePermissionError`` before anything is sent or made.
     """
 
-    def __init__(self, providers: Mapping[str, BaseStorageProvider] | None = None) -> None:
-        self._providers = ProviderSet()
+    def __init__(
+        self, providers: Mapping[str, BaseStorageProvider] | None = None, *, read_only: bool = False
+    ) -> None:
+        self._providers = ProviderSet(read_only=read_only)
         for name, provider in (providers or {}).items():
             self._providers.register(name, provider)
 
     @property
     def providers(self) -> ProviderSet:
-        """The registered providers by storage type; each is made when it is first looked at."""
+        """The registered providers by storage type; each is made when it is first looked at.
+
+        One that is registered read-only is a view of the provider, with the same class, connections and
+        methods, of which those that change something refuse.
+        """
         return self._providers
 
     def register_provider(
-        self, name: str, provider: BaseStorageProvider | Callable[[], BaseStorageProvider]
+        self,
+        name: str,
+        provider: BaseStorageProvider | Callable[[], BaseStorageProvider],
+        *,
+        read_only: bool = False,
     ) -> None:
         """Make a provider, or what a function returns when it is first needed, available as a storage type.
 
         A provider that was registered under the name is closed and replaced.
+
+        Args:
+            name: The storage type.
+            provider: The provider, or a function that makes it.
+            read_only: Refuse to change anything through this manager; who has the provider itself may.
         """
-        self._providers.register(name, provider)
+        self._providers.register(name, provider, read_only=read_only)
 
     def unregister_provider(self, name: str) -> None:
         """Close and forget a provider. Its data stays where it is."""
@@ -189,7 +205,7 @@ class DataManager:
 
     def delete(self, reference: Reference) -> bool:
         """Remove a record; ``False`` when there was none."""
-        name, provider = self._resolve(reference)
+        name, provider = self._resolve(reference, changing="delete")
         return self._call(name, "delete", lambda: provider.remove([name.key])[0])
 
     def delete_by_key(self, storage_type: str, key: str, *, collection: str | None = None) -> bool:
@@ -198,7 +214,7 @@ class DataManager:
 
     def delete_many(self, references: Iterable[Reference]) -> BatchResult:
         """Remove many records, over any providers: one outcome each, in order; was it there?"""
-        return self._for_each("delete_many", references, batches.removed)
+        return self._for_each("delete_many", references, batches.removed, changing=True)
 
     def query(
         self,
@@ -382,8 +398,13 @@ class DataManager:
         return HealthReport({name: self._providers.health(name) for name in names})
 
     def purge_expired(self, storage_type: str | None = None) -> dict[str, int]:
-        """Reclaim the space of expired records where the backend does not: how many, by provider."""
-        names = [*self._providers] if storage_type is None else [storage_type]
+        """Reclaim the space of expired records where the backend does not: how many, by provider.
+
+        Without ``storage_type`` providers that are registered read-only are left out.
+        """
+        names = self._changeable() if storage_type is None else [storage_type]
+        for name in names:
+            self._providers.check_writable(name, "purge_expired")
         able = {name: provider for name in names if isinstance(provider := self._providers[name], CanPurge)}
         return {
             name: self._providers.call(name, "purge_expired", None, able[name].purge_expired) for name in able
@@ -404,15 +425,29 @@ class DataManager:
         self.close()
 
     def __repr__(self) -> str:
-        return as_text(self._providers.overview("DataManager"))
+        return as_text(self._providers.overview(self._title))
 
     def _repr_html_(self) -> str:
         steps = [f"dm.list({next(iter(self._providers), '...')!r})", "dm.query(...)", "dm.health()"]
-        return as_html(self._providers.overview("DataManager", in_full=True)) + code("   ".join(steps))
+        return as_html(self._providers.overview(self._title, in_full=True)) + code("   ".join(steps))
 
-    def _resolve(self, reference: Reference) -> tuple[DataReference, BaseStorageProvider]:
+    @property
+    def _title(self) -> str:
+        return "DataManager, read-only" if self._providers.read_only else "DataManager"
+
+    def _resolve(
+        self, reference: Reference, changing: str | None = None
+    ) -> tuple[DataReference, BaseStorageProvider]:
         name = writing.named(reference)
+        if changing is not None:
+            self._providers.check_writable(name.storage_type, changing, name.key)
         return name, self._providers.find(name.storage_type, name.collection)
+
+    def _changeable(self) -> Keys:
+        """All providers but those that are read-only while others are not."""
+        if self._providers.read_only:
+            return [*self._providers]
+        return [name for name in self._providers if not self._providers.is_read_only(name)]
 
     def _call(self, name: DataReference, operation: str, work: Callable[[], T]) -> T:
         return self._providers.call(name.storage_type, operation, name.key, work)
@@ -422,5 +457,8 @@ class DataManager:
         operation: str,
         references: Iterable[Reference],
         work: Callable[[BaseStorageProvider, Keys], Outcomes],
+        *,
+        changing: bool = False,
     ) -> BatchResult:
-        return BatchResult(batches.for_each(self._providers, operation, list(references), work))
+        listed = list(references)
+        return BatchResult(batches.for_each(self._providers, operation, listed, work, changing=changing))

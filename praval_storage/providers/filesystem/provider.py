@@ -29,6 +29,7 @@ from praval_storage.base import (
     RecordProvider,
     StorageResult,
     boundary,
+    changes,
 )
 from praval_storage.errors import (
     ConfigurationError,
@@ -227,6 +228,7 @@ class FileSystemProvider(RecordProvider, CanQuery, CanStream, CanPurge, HasColle
         self._check_root()
         return self._remover.purge(self._start)
 
+    @changes
     def rebuild_index(self) -> int:
         """Make the index anew, for when it is broken or lost; how many records have their metadata again.
 

@@ -18,6 +18,7 @@ from praval_storage.base import (
     Item,
     RecordProvider,
     StorageResult,
+    changes,
 )
 from praval_storage.errors import ConfigurationError, UnsupportedOperationError
 from praval_storage.filters import Node
@@ -133,7 +134,7 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, CanPurge, HasCollectio
     # Queries and searches
 
     def scan(self, request: Scan) -> Scanned:
-        return self._reader.scan(request)
+        return self._indexing.scan(request)
 
     @property
     def metric(self) -> str:
@@ -142,7 +143,7 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, CanPurge, HasCollectio
         return meant[1].distance if meant else self.settings.distance
 
     def nearest(self, vector: Any, where: Node, limit: int) -> Neighbours:
-        return self._reader.nearest(vector, where, limit)
+        return self._indexing.nearest(vector, where, limit)
 
     def embed(self, text: str) -> Any:
         if self._embed is None:
@@ -152,6 +153,7 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, CanPurge, HasCollectio
             )
         return self._embed(text)
 
+    @changes
     def optimize(self, progress: Progress | None = None, timeout: float | None = None) -> None:
         """Build the HNSW index over all vectors, which makes searches of large collections faster.
 
@@ -223,6 +225,11 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, CanPurge, HasCollectio
     @cached_property
     def _reader(self) -> Reader:
         return Reader(self._engine, self._rules, self.load)
+
+    @property
+    def _indexing(self) -> Reader:
+        """The reader that makes payload indexes for filters, where that is wanted."""
+        return replace(self._reader, may_index=not self.read_only)
 
     @cached_property
     def _engine(self) -> Engine:

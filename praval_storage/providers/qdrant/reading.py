@@ -38,12 +38,14 @@ class Reader:
         rules: What the provider was told about its vectors.
         load: Decodes the data of a record.
         asked_for: Indexes that need not be asked for again.
+        may_index: Whether payload indexes that filters need are made.
     """
 
     engine: Engine
     rules: Rules
     load: Load
     asked_for: set[str] = field(default_factory=set)
+    may_index: bool = True
 
     def read(self, keys: Sequence[str], now: datetime, *, bodies: bool = True) -> list[Stored | None]:
         """See ``RecordProvider.read``."""
@@ -141,7 +143,7 @@ class Reader:
         """Make the indexes a filter needs, where they are worth it; which ones serve it."""
         missing = compiled.indexes.keys() - schema.indexes.keys() - self.asked_for
         made: set[str] = set()
-        if missing and (schema.figures or self.engine.figures()).points >= INDEX_FROM:
+        if self.may_index and missing and (schema.figures or self.engine.figures()).points >= INDEX_FROM:
             self.asked_for.update(missing)
             for path in sorted(missing):
                 with suppress(StoragePermissionError):  # a read-only key filters without an index

@@ -10,7 +10,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakSet
 
-from praval_storage.base import CanQuery, HasCollections, Item, RecordProvider, StorageResult, boundary
+from praval_storage.base import (
+    CanQuery,
+    HasCollections,
+    Item,
+    RecordProvider,
+    StorageResult,
+    boundary,
+    changes,
+)
 from praval_storage.errors import ConfigurationError, StorageError
 from praval_storage.keys import validate_key
 from praval_storage.providers.redis import counters
@@ -150,6 +158,7 @@ class RedisProvider(RecordProvider, CanQuery, HasCollections):
 
     # Atomic helpers
 
+    @changes
     def increment(self, key: str, by: float = 1) -> int | float:
         """Add to the number under a key, in one step that nobody comes between; the sum.
 
@@ -163,6 +172,7 @@ class RedisProvider(RecordProvider, CanQuery, HasCollections):
         with boundary(self, "increment", key):
             return counters.increment(self._connection, self._keyspace.name(validate_key(key)), key, by)
 
+    @changes
     def compare_and_set(self, key: str, expected: Any, new: Any) -> bool:
         """Store ``new`` if the data under a key is ``expected``, in one step; whether it was.
 
@@ -177,6 +187,7 @@ class RedisProvider(RecordProvider, CanQuery, HasCollections):
             parse = partial(self._reader.parse, key)
             return counters.compare_and_set(self._connection, parse, name, wanted, content)
 
+    @changes
     @contextmanager
     def lock(self, name: str, *, timeout: float = 30.0, wait: float | None = 10.0) -> Iterator[Lock]:
         """Hold a lock on this server while a ``with`` block runs; it is not listed as a key.
@@ -208,6 +219,7 @@ class RedisProvider(RecordProvider, CanQuery, HasCollections):
 
     # Messages
 
+    @changes
     def publish(self, channel: str, message: Any) -> int:
         """Send a message to those who listen now; how many that are.
 
