@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, NamedTuple, Self, TypeVar
 
+from praval_storage.diagnosis import Checkup
 from praval_storage.display import as_html, facts
 from praval_storage.errors import (
     ConfigurationError,
@@ -104,6 +105,9 @@ class BaseStorageProvider(ABC):
     }
     """Driver error to ours; the first entry that matches is taken, what is not listed passes through."""
 
+    libraries: ClassVar[Sequence[str]] = ()
+    """Packages that reach the backend; ``dm.doctor()`` says their versions."""
+
     read_only: ClassVar[bool] = False
     """Whether it was registered to be read only; see the module ``read_only``."""
 
@@ -171,6 +175,10 @@ class BaseStorageProvider(ABC):
     def health(self) -> str:
         """Reach the backend once: a few words about it. Raises what a failing call would raise."""
         return ""
+
+    def diagnose(self) -> Checkup:
+        """What ``dm.doctor()`` should say of a backend that answers. Changes nothing that is stored."""
+        return Checkup()
 
     def close(self) -> None:
         """Let go of connections and files; the provider may be used again afterwards."""

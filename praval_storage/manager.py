@@ -8,7 +8,9 @@ from typing import Any, BinaryIO, Self, TypeVar, overload
 
 from praval_storage import batches, copying, reading, writing
 from praval_storage.base import BaseStorageProvider, CanPurge, CanStream, RecordProvider
+from praval_storage.diagnosis import DoctorReport
 from praval_storage.display import as_html, as_text, code
+from praval_storage.doctor import examine
 from praval_storage.errors import KeyNotFoundError
 from praval_storage.provider_set import HealthReport, ProviderSet, Statistics
 from praval_storage.records import MISSING
@@ -396,6 +398,19 @@ class DataManager:
         """Reach each provider, or one, once: ``{name: Health(status, detail, seconds)}``. Raises nothing."""
         names = [*self._providers] if storage_type is None else [storage_type]
         return HealthReport({name: self._providers.health(name) for name in names})
+
+    def doctor(self, *, timeout: float = 30.0) -> DoctorReport:
+        """What is the matter with each provider, where its settings came from, and what to do.
+
+        All are asked at once. Nothing that is stored is changed, and no secret is told.
+
+        Args:
+            timeout: Seconds until a provider that exceeds its own time limits is given up.
+
+        Returns:
+            ``{name: Diagnosis}``; shows as a summary, and in full with ``print``.
+        """
+        return examine(self._providers, timeout)
 
     def purge_expired(self, storage_type: str | None = None) -> dict[str, int]:
         """Reclaim the space of expired records where the backend does not: how many, by provider.

@@ -88,8 +88,11 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
         self._last: dict[str, Health] = {}
         self.statistics: dict[tuple[str, str], Statistics] = {}
         self.changes = 0  # how often a provider came or went
+        self.origin = ""  # which environment they were made from, for people
 
     def __getitem__(self, name: str) -> BaseStorageProvider:
+        if (made := self._made.get(name)) is not None:
+            return made  # without waiting for another one that is being made
         with self._lock:
             if name not in self._made:
                 if name not in self._factories:

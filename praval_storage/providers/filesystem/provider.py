@@ -31,6 +31,7 @@ from praval_storage.base import (
     boundary,
     changes,
 )
+from praval_storage.diagnosis import Checkup
 from praval_storage.errors import (
     ConfigurationError,
     KeyNotFoundError,
@@ -39,6 +40,7 @@ from praval_storage.errors import (
     StorageTimeoutError,
 )
 from praval_storage.keys import validate_key
+from praval_storage.providers.filesystem.checkup import examine
 from praval_storage.providers.filesystem.database import is_allowed
 from praval_storage.providers.filesystem.index import Index
 from praval_storage.providers.filesystem.listing import Place, scan
@@ -250,6 +252,9 @@ class FileSystemProvider(RecordProvider, CanQuery, CanStream, CanPurge, HasColle
             raise StoragePermissionError(f"{path} cannot be read", hint="Check its permissions")
         self._index.rows([""])
         return path if is_allowed(path, os.W_OK) else f"{path}, read-only"
+
+    def diagnose(self) -> Checkup:
+        return examine(str(self.settings.base_path), self._index, self._tree, read_only=self.read_only)
 
     def close(self) -> None:
         self._index.close()

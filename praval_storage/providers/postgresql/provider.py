@@ -20,6 +20,7 @@ from praval_storage.base import (
     RecordProvider,
     StorageResult,
 )
+from praval_storage.diagnosis import Checkup
 from praval_storage.errors import (
     ConfigurationError,
     StorageConnectionError,
@@ -27,6 +28,7 @@ from praval_storage.errors import (
     StoragePermissionError,
     StorageTimeoutError,
 )
+from praval_storage.providers.postgresql.checkup import examine
 from praval_storage.providers.postgresql.connections import Connections
 from praval_storage.providers.postgresql.existing import ExistingTable
 from praval_storage.providers.postgresql.layout import Layout
@@ -86,6 +88,7 @@ class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, HasCollections):
         allow_pickle: Whether pickled data may be written and read. Reading pickles runs code.
     """
 
+    libraries = ("psycopg", "psycopg-pool")
     errors: ClassVar[ErrorMap] = {
         psycopg.errors.InsufficientPrivilege: StoragePermissionError,
         psycopg.errors.InvalidAuthorizationSpecification: StoragePermissionError,
@@ -206,6 +209,10 @@ class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, HasCollections):
             version = connection.info.parameter_status("server_version") or ""
             connection.execute("SELECT 1")
         return f"PostgreSQL {version.partition(' ')[0]} at {self.settings.place}"
+
+    def diagnose(self) -> Checkup:
+        with self._connections.connection() as connection:
+            return examine(connection, self._statements, self.settings.schema, read_only=self.read_only)
 
     def close(self) -> None:
         self._known = None

@@ -20,8 +20,10 @@ from praval_storage.base import (
     StorageResult,
     changes,
 )
+from praval_storage.diagnosis import Checkup
 from praval_storage.errors import ConfigurationError, UnsupportedOperationError
 from praval_storage.filters import Node
+from praval_storage.providers.qdrant.checkup import examine
 from praval_storage.providers.qdrant.engine import SEARCH_EF, Engine, Progress, Rules
 from praval_storage.providers.qdrant.filters import expired_before
 from praval_storage.providers.qdrant.reading import Reader
@@ -62,6 +64,8 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, CanPurge, HasCollectio
             (Malkov and Yashunin, https://arxiv.org/abs/1603.09320).
         allow_pickle: Whether pickled data may be written and read. Reading pickles runs code.
     """
+
+    libraries = ("qdrant-client", "qdrant-edge-py")
 
     def __init__(
         self,
@@ -192,6 +196,9 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, CanPurge, HasCollectio
 
     def health(self) -> str:
         return self._engine.health()
+
+    def diagnose(self) -> Checkup:
+        return examine(self._engine, self._reader.used)
 
     def close(self) -> None:
         if (engine := self.__dict__.pop("_engine", None)) is not None:

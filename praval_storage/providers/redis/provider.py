@@ -19,9 +19,11 @@ from praval_storage.base import (
     boundary,
     changes,
 )
+from praval_storage.diagnosis import Checkup
 from praval_storage.errors import ConfigurationError, StorageError
 from praval_storage.keys import validate_key
 from praval_storage.providers.redis import counters
+from praval_storage.providers.redis.checkup import examine
 from praval_storage.providers.redis.connection import Connection
 from praval_storage.providers.redis.keyspace import SEPARATOR, Keyspace
 from praval_storage.providers.redis.messages import Subscription, payload_of
@@ -68,6 +70,8 @@ class RedisProvider(RecordProvider, CanQuery, HasCollections):
             ``decode_responses=False``, the default.
         allow_pickle: Whether pickled data may be written and read. Reading pickles runs code.
     """
+
+    libraries = ("redis",)
 
     def __init__(
         self,
@@ -263,6 +267,10 @@ class RedisProvider(RecordProvider, CanQuery, HasCollections):
         with self._connection.calling() as client:
             version = client.info("server").get("redis_version", "")
         return f"Redis {version} at {self._connection.place}"
+
+    def diagnose(self) -> Checkup:
+        with self._connection.calling() as client:
+            return examine(client, read_only=self.read_only)
 
     def close(self) -> None:
         """End subscriptions and connections; the provider can be used again."""
