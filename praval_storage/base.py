@@ -11,13 +11,14 @@ capability classes as it can honour. A capability is one or two hooks; ``isinsta
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, NamedTuple, Protocol, Self
+from typing import Any, BinaryIO, ClassVar, NamedTuple, Protocol, Self, TypeVar
 
+from praval_storage.diagnosis import Checkup
 from praval_storage.display import as_html, facts
 from praval_storage.errors import (
     ConfigurationError,
@@ -38,6 +39,24 @@ from praval_storage.scan import Neighbours, Scan, Scanned, select
 from praval_storage.serialization import Content, decode, encode, encode_metadata
 
 ErrorMap = Mapping[type[BaseException], type[StorageError]]
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def changes(method: Method) -> Method:
+    """Mark a method that changes what is stored: a provider that is registered read-only refuses it.
+
+    What overrides such a method need not be marked again.
+    """
+    vars(method)[_CHANGES] = True
+    return method
+
+
+def is_changing(kind: type, name: str) -> bool:
+    """Whether a method of a class, or one that it overrides, is marked with ``changes``."""
+    return any(_CHANGES in getattr(vars(each).get(name), "__dict__", ()) for each in kind.__mro__)
+
+
+_CHANGES = "_praval_changes"
 
 
 class Item(NamedTuple):
@@ -88,6 +107,12 @@ class BaseStorageProvider(ABC):
     }
     """Driver error to ours; the first entry that matches is taken, what is not listed passes through."""
 
+    libraries: ClassVar[Sequence[str]] = ()
+    """Packages that reach the backend; ``dm.doctor()`` says their versions."""
+
+    read_only: ClassVar[bool] = False
+    """Whether it was registered to be read only; see the module ``read_only``."""
+
     def __init__(self, name: str) -> None:
         self.name = name
 
@@ -100,6 +125,7 @@ class BaseStorageProvider(ABC):
         )
 
     @abstractmethod
+    @changes
     def store(self, key: str, data: Any, metadata: dict[str, Any]) -> StorageResult:
         """Keep ``data`` under ``key``, replacing what was there."""
 
@@ -112,6 +138,7 @@ class BaseStorageProvider(ABC):
         """
 
     @abstractmethod
+    @changes
     def delete(self, key: str) -> bool:
         """Remove ``key``; whether it was there."""
 
@@ -121,6 +148,7 @@ class BaseStorageProvider(ABC):
             "This provider cannot be queried", provider=self.name, operation="query"
         )
 
+    @changes
     def write(self, drafts: Sequence[Draft], *, overwrite: bool = True) -> list[StorageResult]:
         """Store several records, one result each, in order; a failing item does not stop the others.
 
@@ -137,6 +165,7 @@ class BaseStorageProvider(ABC):
         """
         return [self._find(key) for key in keys]
 
+    @changes
     def remove(self, keys: Sequence[str]) -> list[bool]:
         """Delete several records with distinct keys; whether each was there. Here: one ``delete`` each."""
         return [self._discard(key) for key in keys]
@@ -149,12 +178,22 @@ class BaseStorageProvider(ABC):
         """Reach the backend once: a few words about it. Raises what a failing call would raise."""
         return ""
 
+    def diagnose(self) -> Checkup:
+        """What ``dm.doctor()`` should say of a backend that answers. Changes nothing that is stored."""
+        return Checkup()
+
     def close(self) -> None:
         """Let go of connections and files; the provider may be used again afterwards."""
 
     def secrets(self) -> Iterable[str]:
         """Settings that no message may show."""
         return ()
+
+    def __copy__(self) -> Self:
+        """One that shares connections; ``__reduce__``, which copies go by otherwise, leaves them behind."""
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        return twin
 
     def __enter__(self) -> Self:
         return self
@@ -220,6 +259,7 @@ class RecordProvider(BaseStorageProvider):
         self.allow_pickle = allow_pickle
 
     @abstractmethod
+    @changes
     def put(self, items: Sequence[Item], *, overwrite: bool) -> list[StorageResult]:
         """Store encoded records with distinct keys, one result each, in order.
 
@@ -369,6 +409,7 @@ class CanPurge(BaseStorageProvider):
     """Reclaims the space of expired records on request."""
 
     @abstractmethod
+    @changes
     def purge_expired(self) -> int:
         """Remove expired records; how many."""
 
