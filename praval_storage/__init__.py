@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         CanQuery,
         CanSearch,
         CanStream,
+        CanTransact,
         HasCollections,
         HasVectors,
         RecordProvider,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
         StorageError,
         StoragePermissionError,
         StorageTimeoutError,
+        TransactionError,
         UnsupportedOperationError,
     )
     from praval_storage.manager import DataManager
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from praval_storage.reference import DataReference
     from praval_storage.results import BatchResult, Listing, Outcome, QueryResult, SearchResult
     from praval_storage.scan import Plan
+    from praval_storage.transaction import Transaction, TransactionReport
 
 __version__ = "0.1.0"
 
@@ -61,6 +64,7 @@ _HOME = {
         "CanQuery",
         "CanSearch",
         "CanStream",
+        "CanTransact",
         "HasCollections",
         "HasVectors",
         "RecordProvider",
@@ -80,6 +84,7 @@ _HOME = {
         "StorageError",
         "StoragePermissionError",
         "StorageTimeoutError",
+        "TransactionError",
         "UnsupportedOperationError",
     ),
     "manager": ("DataManager",),
@@ -88,6 +93,7 @@ _HOME = {
     "reference": ("DataReference",),
     "results": ("BatchResult", "Listing", "Outcome", "QueryResult", "SearchResult"),
     "scan": ("Plan",),
+    "transaction": ("Transaction", "TransactionReport"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
@@ -99,6 +105,7 @@ __all__ = [
     "CanQuery",
     "CanSearch",
     "CanStream",
+    "CanTransact",
     "Column",
     "ConfigurationError",
     "Count",
@@ -128,6 +135,9 @@ __all__ = [
     "StoragePermissionError",
     "StorageResult",
     "StorageTimeoutError",
+    "Transaction",
+    "TransactionError",
+    "TransactionReport",
     "UnsupportedOperationError",
     "get_data_manager",
     "requires_storage",

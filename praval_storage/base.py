@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha1
@@ -428,6 +428,27 @@ class CanPurge(BaseStorageProvider):
         """Remove expired records; how many."""
 
 
+class CanTransact(BaseStorageProvider):
+    """Makes many calls one transaction of its backend: all of them or none, seen by nobody else before."""
+
+    @abstractmethod
+    def transaction(self) -> AbstractContextManager[Self]:
+        """This provider bound to a new transaction, which is committed at the end, and rolled back by an
+        exception.
+
+        A call that fails inside has changed nothing, and leaves the transaction usable. After the end the
+        bound provider still reads, outside of it.
+
+        Raises:
+            StorageError: At the end: the backend refused to commit and has rolled back.
+            TransactionError: At the end: it is not known whether it has committed.
+        """
+
+    @abstractmethod
+    def joining(self, other: BaseStorageProvider) -> Self | None:
+        """This provider in the transaction another one is bound to; ``None`` when that one is elsewhere."""
+
+
 class HasCollections(BaseStorageProvider):
     """Is bound to one of several collections: directory, table, key prefix, Qdrant collection."""
 
@@ -475,6 +496,7 @@ _WORDS: dict[type[BaseStorageProvider], str] = {
     HasVectors: "map its vectors",
     CanStream: "stream",
     CanPurge: "purge expired records",
+    CanTransact: "transact",
     CanBrowse: "browse",
     HasCollections: "hold collections",
 }

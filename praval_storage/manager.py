@@ -13,6 +13,7 @@ from praval_storage.optional import library
 from praval_storage.places import Look, Measured, Seen
 from praval_storage.provider_set import HealthReport, ProviderSet, Statistics
 from praval_storage.registry import make_provider
+from praval_storage.transaction import Transaction
 from praval_storage.writing import Reference, Target
 
 if TYPE_CHECKING:
@@ -69,6 +70,13 @@ class DataManager(Operations):
     def unregister_provider(self, name: str) -> None:
         """Close and forget a provider. Its data stays where it is."""
         self._providers.unregister(name)
+
+    def transaction(self) -> Transaction:
+        """Several writes of which all stay or none: ``with dm.transaction() as tx: tx.store(...)``.
+
+        Only what is done through ``tx`` takes part. See :class:`~praval_storage.transaction.Transaction`.
+        """
+        return Transaction(self._providers)
 
     def look(self, storage_type: str, request: Look) -> Seen:
         """One page of what a provider holds: places and rows; see :mod:`praval_storage.places`."""
