@@ -2,17 +2,16 @@
 
 A provider is a class; what it claims follows from its base classes alone, and the suite asks for that:
 
-========================  =====================================================================================
-``BaseStorageProvider``   ``store``, ``retrieve``, ``delete``: keys, replacing, batches, references, concurrency
-``query`` defined         filters, limits and orders on what it returns
-``RecordProvider``        ``put``, ``read``, ``remove``: every type, metadata, times, expiry, previews
-``CanQuery``              ``scan``: listing, every operator, every order; browsing follows
-``CanSearch``             ``nearest``, ``metric``, ``embed``: vectors of four dimensions under ``vector``
-``CanStream``             ``open``: bodies in pieces
-``CanPurge``              ``purge_expired``
-``CanBrowse``             ``look``, ``measure``, ``home``: pages and places
-``HasCollections``        ``collections``, ``in_collection``, ``collection``
-========================  =====================================================================================
+=======================  ================================================================================
+``BaseStorageProvider``  ``store``, ``retrieve``, ``delete``: keys, replacing, batches, references, threads
+``RecordProvider``       ``put``, ``read``, ``remove``: every type, metadata, times, expiry, previews
+``CanQuery``             ``scan``: listing, every operator and order; browsing follows
+``CanSearch``            ``nearest``, ``metric``, ``embed``: vectors of four dimensions under ``vector``
+``CanStream``            ``open``: bodies in pieces
+``CanPurge``             ``purge_expired``
+``CanBrowse``            ``look``, ``measure``, ``home``: pages and places
+``HasCollections``       ``collections``, ``in_collection``, ``collection``
+=======================  ================================================================================
 
 What a provider does not claim has to be refused with ``UnsupportedOperationError``, which is tested as well.
 
@@ -31,14 +30,14 @@ In a test suite::
         def provider(self, tmp_path) -> MyProvider:
             return MyProvider(tmp_path)
 
-The fixture returns a fresh, empty provider each time. With the annotation, tests of what it does not claim are
-not collected; without it they are skipped. Where others can write to the same backend, override
+The fixture returns a fresh, empty provider each time. With the annotation, tests of what it does not claim
+are not collected; without it they are skipped. Where others can write to the same backend, override
 ``write_foreign(provider, key, body)``, and what they wrote is tested too. ``RecordProvider.put_each``,
-``Stored.to_bytes`` and ``Stored.from_bytes`` do most of the work of a backend that keeps bytes under keys, one
-at a time; :class:`InMemoryProvider` is the smallest example.
+``Stored.to_bytes`` and ``Stored.from_bytes`` do most of the work of a backend that keeps bytes under keys,
+one at a time; :class:`InMemoryProvider` is the smallest example.
 
-A package makes its provider known under a name with an entry point, and ``dm.register_provider("mine")`` finds
-it, configured by its ``from_env``::
+A package makes its provider known under a name with an entry point, and ``dm.register_provider("mine")``
+finds it, configured by its ``from_env``::
 
     [project.entry-points."praval_storage.providers"]
     mine = "my_package:MyProvider"
