@@ -96,7 +96,7 @@ class BaseStorageProvider(ABC):
         """A provider configured by environment variables."""
         raise ConfigurationError(
             f"{cls.__name__} is not configured by the environment",
-            hint="Make one and pass it to register_provider",
+            hint="Give its settings: register_provider(name, {...}), or an instance of it",
         )
 
     @abstractmethod

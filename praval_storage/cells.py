@@ -68,7 +68,8 @@ def bare(value: Any) -> Cell:
 
 def quoted(text: str, longest: int = LONGEST) -> Cell:
     """A text in quotes, as in JSON."""
-    return Cell(f'"{printable(text, longest)}"', "text", _copied(text))
+    shown = text.replace(" ", _BLANK) if text and set(text) == {" "} else text
+    return Cell(f'"{printable(shown, longest)}"', "text", _copied(text))
 
 
 def _text(text: str) -> Cell:
@@ -85,7 +86,7 @@ def _text(text: str) -> Cell:
 
 
 def _misleading(text: str) -> bool:
-    if text != text.strip() or text.casefold() in _WORDS or text[0] in f'{_BLANK}<"':
+    if text != text.strip() or text.casefold() in _WORDS or text[0] in f'{_BLANK}<[{{"':
         return True
     return text[0] in "+-.0123456789" and _is_number(text)
 
@@ -130,7 +131,9 @@ def _decimal(value: Decimal) -> Cell:
 
 def _datetime(value: datetime) -> Cell:
     zone = getattr(value.tzinfo, "key", None)
-    return _plain(value.isoformat(" ") + (f" [{zone}]" if zone else ""), "time", value.isoformat())
+    return _plain(
+        value.isoformat(" ") + (f" [{zone}]" if zone and zone != "UTC" else ""), "time", value.isoformat()
+    )
 
 
 def _bytes(value: Any) -> Cell:

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
 from praval_storage.base import CanBrowse, CanQuery
 from praval_storage.filters import EVERYTHING, Compare, Node, Order, Path, conjunction
-from praval_storage.paging import Batch, Entry, collect, in_order, naturally, whole
+from praval_storage.paging import Batch, Entry, collect, in_any_order, whole
 from praval_storage.places import (
-    MOST,
     Count,
     Look,
     Measured,
-    Place,
     Seen,
     as_folder,
     bad_token,
-    containing,
     folder,
     from_token,
 )
 from praval_storage.provider_set import ProviderSet
 from praval_storage.records import Stored
-from praval_storage.scan import Scan, matching, stream
+from praval_storage.scan import Scan, stream
 
 _BY_KEY = Order(Path("key"))
 _BEYOND = "\U0010ffff"
@@ -66,24 +64,11 @@ def _scanned(provider: CanQuery, request: Look) -> Seen:
     order = request.order or _BY_KEY
     if order.path.root == "key":
         return _by_key(provider, request, descending=order.descending)
-    prefix = as_folder(request.path)
-    now = datetime.now(UTC)
-    scan = Scan(_below(prefix), bodies=order.path.root == "data")
-    rows, tally = stream(provider, scan, now)
-    fits = containing(request.text)
-    places: dict[str, Place] = {}
-
-    def here() -> Iterator[Stored]:
-        for row in rows:
-            entry = _entry(row, prefix)
-            if isinstance(entry, Stored):
-                if fits(entry.key[len(prefix) :]):
-                    yield entry
-            elif request.token is None and len(places) < MOST and fits(entry.label):
-                places.setdefault(entry.path, entry)
-
-    found, token = in_order(provider, matching(provider, here(), request.where, now), order, request)
-    return Seen(naturally(places.values()), found, prefix=prefix, next=token, scanned=tally.rows, note=_PRICE)
+    prefix, now = as_folder(request.path), datetime.now(UTC)
+    rows, tally = stream(provider, Scan(_below(prefix), bodies=order.path.root == "data"), now)
+    entries = (_entry(row, prefix) for row in rows)
+    seen = in_any_order(provider, entries, whole(provider, request.where), prefix, order, request)
+    return replace(seen, scanned=tally.rows, note=_PRICE)
 
 
 _PRICE = "This provider has no pages, so each of them scans its keys"
@@ -100,15 +85,7 @@ def _by_key(provider: CanQuery, request: Look, *, descending: bool) -> Seen:
 
     prefix = as_folder(request.path)
     page = collect(request, prefix, batches, after, whole(provider, request.where))
-    return Seen(
-        page.places,
-        page.rows,
-        prefix=prefix,
-        next=page.next,
-        scanned=page.scanned,
-        stopped=page.stopped,
-        note=_PRICE,
-    )
+    return replace(page.seen(prefix), note=_PRICE)
 
 
 def _batches(provider: CanQuery, request: Look, position: Any, *, descending: bool) -> Iterator[Batch]:

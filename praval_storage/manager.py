@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from praval_storage import looking, preview, writing
 from praval_storage.base import BaseStorageProvider, CanPurge
@@ -12,6 +12,7 @@ from praval_storage.operations import Operations
 from praval_storage.optional import library
 from praval_storage.places import Look, Measured, Seen
 from praval_storage.provider_set import HealthReport, ProviderSet, Statistics
+from praval_storage.registry import make_provider
 from praval_storage.transaction import Transaction
 from praval_storage.writing import Reference, Target
 
@@ -41,12 +42,29 @@ class DataManager(Operations):
         return self._providers
 
     def register_provider(
-        self, name: str, provider: BaseStorageProvider | Callable[[], BaseStorageProvider]
+        self,
+        name: str,
+        provider: BaseStorageProvider | Callable[[], BaseStorageProvider] | Mapping[str, Any] | None = None,
     ) -> None:
-        """Make a provider, or what a function returns when it is first needed, available as a storage type.
+        """Make a provider available as a storage type.
 
         A provider that was registered under the name is closed and replaced.
+
+        Args:
+            name: The storage type.
+            provider: The provider, or a function that makes it when it is first needed. Of a provider that
+                is built in, or that an installed package offers under this name: its settings, or nothing
+                for those that environment variables say.
+
+        Raises:
+            ConfigurationError: The name or a setting is not legal, or the package that offers the provider
+                is broken.
+            ProviderNotRegisteredError: No provider of this name is installed.
         """
+        if provider is None or (
+            isinstance(provider, Mapping) and not isinstance(provider, BaseStorageProvider)
+        ):
+            provider = make_provider(name, provider)
         self._providers.register(name, provider)
 
     def unregister_provider(self, name: str) -> None:

@@ -10,14 +10,24 @@ from itertools import groupby, islice
 from typing import Any, NamedTuple, Protocol
 
 from praval_storage.filters import EVERYTHING, Node, Order
-from praval_storage.places import Look, Place, bad_token, containing, from_token, natural, to_token
+from praval_storage.places import (
+    MOST,
+    Look,
+    Place,
+    Seen,
+    bad_token,
+    containing,
+    from_token,
+    natural,
+    to_token,
+)
 from praval_storage.pushdown import restrict
 from praval_storage.records import Record, Stored
 from praval_storage.scan import Filler, matching
 from praval_storage.serialization import Content, decode, encode
 
 Entry = Place | Stored
-Sift = Callable[[Sequence[Stored]], Iterable[Stored]]
+Sift = Callable[[Iterable[Stored]], Iterable[Stored]]
 
 _FIRST, _LAST = 64, 512
 """Rows looked at together: few first, so that a page that fills early stops early."""
@@ -56,6 +66,18 @@ class Page:
     next: str | None
     scanned: int
     stopped: bool
+
+    def seen(self, prefix: str, statement: str = "") -> Seen:
+        """The page as an answer."""
+        return Seen(
+            self.places,
+            self.rows,
+            prefix=prefix,
+            next=self.next,
+            scanned=self.scanned,
+            stopped=self.stopped,
+            statement=statement,
+        )
 
 
 class Source(Filler, Protocol):
@@ -102,9 +124,9 @@ def named(source: Source, request: Look, listed: frozenset[str]) -> Sift:
     """Reads the rows of a listing that only knows some of their attributes."""
     split = restrict(request.where, listed)
 
-    def sift(rows: Sequence[Stored]) -> Iterator[Stored]:
+    def sift(rows: Iterable[Stored]) -> Iterator[Stored]:
         now = datetime.now(UTC)
-        rows = [row for row in rows if _passes(split.condition, row, source)]
+        rows = (row for row in rows if _passes(split.condition, row, source))
         if not (request.metadata or request.bodies) and split.residual == EVERYTHING:
             yield from rows
             return
@@ -120,8 +142,8 @@ def whole(source: Filler, where: Node) -> Sift:
     return lambda rows: matching(source, rows, where, datetime.now(UTC))
 
 
-def in_order(
-    source: Source, rows: Iterable[Stored], order: Order, request: Look
+def _in_order(
+    source: Filler, rows: Iterable[Stored], order: Order, request: Look
 ) -> tuple[list[Stored], str | None]:
     """The rows of a page in any order, out of all rows there are: each page looks at every one of them."""
     after = _after(order, request.token)
@@ -135,6 +157,43 @@ def in_order(
     page = first[: request.limit]
     token = _order_token(page[-1][1], page[-1][2].key) if len(first) > len(page) else None
     return [row for _, _, row in page], token
+
+
+def in_any_order(
+    source: Filler, entries: Iterable[Entry], sift: Sift, prefix: str, order: Order, request: Look
+) -> Seen:
+    """A page in any order, out of all entries there are; places are on the first page."""
+    fits = containing(request.text)
+    places: dict[str, Place] = {}
+
+    def here() -> Iterator[Stored]:
+        for entry in entries:
+            if isinstance(entry, Stored):
+                if fits(entry.key[len(prefix) :]):
+                    yield entry
+            elif request.token is None and len(places) < MOST and fits(entry.label):
+                places.setdefault(entry.path, entry)
+
+    rows, token = _in_order(source, sift(here()), order, request)
+    return Seen(naturally(places.values()), rows, prefix=prefix, next=token)
+
+
+def in_places(request: Look, places: Sequence[Place], statement: str = "", note: str = "") -> Seen:
+    """A page out of a few places that are all known, in natural order."""
+    fits = containing(request.text)
+    match from_token(request.token):
+        case None:
+            after = None
+        case [str(last)]:
+            after = natural(last)
+        case _:
+            raise bad_token()
+    found = naturally(
+        place for place in places if fits(place.label) and (after is None or natural(place.label) > after)
+    )
+    page = found[: request.limit]
+    token = to_token([page[-1].label]) if len(found) > len(page) else None
+    return Seen(page, next=token, scanned=len(places), statement=statement, note=note)
 
 
 def naturally(places: Iterable[Place]) -> list[Place]:
@@ -169,7 +228,7 @@ def _passes(condition: Node | None, row: Stored, source: Source) -> bool:
     return condition is None or condition.matches(Record(row, source.load))
 
 
-def _chunks(rows: Sequence[Stored]) -> Iterator[list[Stored]]:
+def _chunks(rows: Iterable[Stored]) -> Iterator[list[Stored]]:
     iterator, size = iter(rows), _FIRST
     while chunk := list(islice(iterator, size)):
         yield chunk

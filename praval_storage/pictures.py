@@ -46,13 +46,12 @@ def sparkline(values: Sequence[float]) -> str:
 def bars(counts: Sequence[int], width: int = 80, height: int = 20) -> str:
     """Counts as columns of a histogram."""
     high, step = max(counts, default=0) or 1, width / max(1, len(counts))
-    shapes = "".join(
-        f'<rect x="{place * step:.1f}" y="{height - height * count / high:.1f}" '
-        f'width="{max(1.0, step - 1):.1f}" height="{height * count / high:.1f}" fill="{INK}"/>'
+    path = "".join(
+        f"M{place * step:.4g} {height}v-{height * count / high:.3g}h{max(1.0, step - 1):.3g}V{height}z"
         for place, count in enumerate(counts)
         if count
     )
-    return _svg(shapes, width, height)
+    return _svg(f'<path d="{path}" fill="{INK}"/>', width, height)
 
 
 def png(width: int, height: int, channels: int, pixels: bytes) -> bytes:

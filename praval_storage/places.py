@@ -140,6 +140,7 @@ class Seen:
             cannot make it in a bounded piece of work, and they come as they come.
         total: Records in this place that match, where that costs nothing.
         scanned: Keys or rows that were looked at for this page.
+        extent: Keys that looking at all of the place would scan, where it cannot be looked at alone.
         stopped: Whether the budget was used up before the page was full: there may be more.
         statement: What ran, in the backend's words, parameters as ``%s``.
         parameters: The values of those parameters.
@@ -157,6 +158,7 @@ class Seen:
     ordered: bool = True
     total: Count | None = None
     scanned: int = 0
+    extent: Count | None = None
     stopped: bool = False
     statement: str = ""
     parameters: tuple[Any, ...] = ()

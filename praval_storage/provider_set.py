@@ -19,9 +19,9 @@ from praval_storage.errors import (
     StorageTimeoutError,
     UnsupportedOperationError,
 )
+from praval_storage.registry import Factory, installed_names, made
 
 T = TypeVar("T")
-Factory = Callable[[], BaseStorageProvider]
 
 logger = logging.getLogger("praval_storage")
 
@@ -86,12 +86,8 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
         with self._lock:
             if name not in self._made:
                 if name not in self._factories:
-                    raise ProviderNotRegisteredError(
-                        f"Provider {name!r} not registered",
-                        hint=f"Add it: dm.register_provider({name!r}, provider)."
-                        f" Registered: {', '.join(self) or 'none'}",
-                    )
-                self._made[name] = _make(name, self._factories[name])
+                    raise self._unknown(name)
+                self._made[name] = made(name, self._factories[name])
             return self._made[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -229,6 +225,13 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
                 provider.close()
             self._bound.clear()
 
+    def _unknown(self, name: str) -> ProviderNotRegisteredError:
+        provider = "" if name in installed_names() else ", provider"  # of another package by its name alone
+        return ProviderNotRegisteredError(
+            f"Provider {name!r} not registered",
+            hint=f"Add it: dm.register_provider({name!r}{provider}). Registered: {', '.join(self) or 'none'}",
+        )
+
     def _timed(self, name: str, operation: str, key: str | None, work: Callable[[], T]) -> T:
         started = perf_counter()
         failed = 1
@@ -263,14 +266,3 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
 
 def _took(health: Health) -> str:
     return f"{health.seconds * 1e3:.0f} ms" if health.seconds else ""
-
-
-def _make(name: str, factory: Factory) -> BaseStorageProvider:
-    try:
-        return factory()
-    except (StorageError, ImportError):  # these say what to do
-        raise
-    except Exception as error:
-        raise ConfigurationError(
-            f"Provider {name!r} cannot be made: {type(error).__name__}: {error}"
-        ) from error

@@ -70,6 +70,15 @@ def dm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DataManager]
 
 
 @pytest.fixture
+def environment(dm: DataManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of ``dm``, for agents of praval: no model is asked, and the user's home is left alone."""
+    ours = {"OPENAI_API_KEY": "no key", "PRAVAL_DEFAULT_PROVIDER": "openai", "HOME": str(tmp_path / "home")}
+    for name, value in ours.items():
+        monkeypatch.setenv(name, value)
+    return tmp_path
+
+
+@pytest.fixture
 def run(dm: DataManager, request: pytest.FixtureRequest) -> Callable[..., dict[str, Any]]:
     """Run the blocks of the guide that the test is marked with, one after the other in one namespace.
 

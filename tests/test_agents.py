@@ -5,9 +5,11 @@ The guide's blocks run as printed; only the storage names come from ``praval_sto
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,21 +28,12 @@ from praval_storage import (
 from praval_storage.providers import QdrantProvider
 from praval_storage.testing import InMemoryProvider
 
-ENVIRONMENT = {"OPENAI_API_KEY": "no key", "PRAVAL_DEFAULT_PROVIDER": "openai"}
 SERVERS = ("postgresql", "redis", "s3")
 SECONDS = 60.0
 
 Errors = list[Exception]
 Run = Callable[..., dict[str, Any]]
 Overhear = Callable[[str], list[Any]]
-
-
-@pytest.fixture
-def environment(dm: DataManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to work in; somebody else's home is left alone."""
-    for name, value in {**ENVIRONMENT, "HOME": str(tmp_path / "home")}.items():
-        monkeypatch.setenv(name, value)
-    return tmp_path
 
 
 @pytest.fixture
@@ -230,6 +223,44 @@ def test_decorators_in_any_order(
     assert praval.get_agent_info(keeper)["name"] == "keeper"
     [kept] = praval.get_reef().get_channel("keeper_channel").spores
     assert dm.retrieve(kept.knowledge["kept"]) == 2
+
+
+@pytest.mark.parametrize("order", ORDERS, ids=" ".join)
+def test_decorators_in_any_order_on_what_praval_itself_does_not_run(
+    praval: Any, dm: DataManager, order: tuple[str, ...]
+) -> None:
+    """A generator, an async one and a method stay what they are, and are called by hand."""
+
+    def decorated(function: Callable[..., Any]) -> Any:
+        decorators = {
+            "agent": praval.agent(function.__name__),
+            "enabled": storage_enabled(["filesystem"]),
+            "required": requires_storage(["filesystem"]),
+        }
+        for name in reversed(order):
+            function = decorators[name](function)
+        return function
+
+    @decorated
+    def generator(spore: Any, storage: Any) -> Iterator[Any]:
+        yield storage.retrieve(storage.store(spore, "filesystem", "k"))
+
+    @decorated
+    async def numbers(spore: Any, storage: Any) -> AsyncIterator[Any]:
+        yield storage.retrieve(storage.store(spore, "filesystem", "k"))
+
+    class Keeper:
+        @decorated
+        def method(self, spore: Any, storage: Any) -> Any:
+            return storage.retrieve(storage.store(spore, "filesystem", "k"))
+
+    async def collected() -> list[Any]:
+        return [number async for number in numbers(2)]
+
+    assert inspect.isgeneratorfunction(generator)
+    assert inspect.isasyncgenfunction(numbers)
+    assert ([*generator(1)], asyncio.run(collected()), Keeper().method(3)) == ([1], [2], 3)
+    assert dm.statistics()["filesystem", "health"].calls == 3
 
 
 def test_an_agent_below_other_decorators_of_praval(

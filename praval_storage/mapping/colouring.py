@@ -9,7 +9,6 @@ from itertools import pairwise
 from typing import Any
 
 from praval_storage.mapping.fields import Fields, word_of
-from praval_storage.pictures import VIRIDIS
 
 CATEGORIES = 8
 NONE = "#b0b0b0"
@@ -22,6 +21,11 @@ OKABE_ITO = ("#e69f00", "#56b4e9", "#009e73", "#d55e00", "#cc79a7", "#0072b2", "
 
 Black, which would be lost on a dark page, is brown, and the yellow is darker, for light pages.
 """
+SCALE = (
+    "#414487", "#3b518b", "#355f8d", "#2f6b8e", "#2a778e", "#26828e", "#218e8d", "#1f9a8a",
+    "#21a585", "#2cb17e", "#3dbc74", "#56c667", "#70cf57", "#90d743", "#b0dd2f", "#d2e21b",
+)  # fmt: skip
+"""Low to high: viridis without its ends, which as dots are lost on a dark or a light page."""
 _SHAPES = ("circle", "square", "triangle", "diamond", "cross", "plus", "star", "hexagon")
 
 
@@ -92,20 +96,20 @@ def _categories(values: Sequence[Any]) -> tuple[list[int], list[Entry]]:
 
 def _scale(values: Sequence[Any], numbers: Sequence[Any]) -> tuple[list[int], list[Entry]]:
     """Few numbers have a colour each, many one by stretches of equal length."""
-    if len(numbers) <= len(VIRIDIS):
-        steps = [(len(VIRIDIS) - 1) * place // (len(numbers) - 1) for place in range(len(numbers))]
+    if len(numbers) <= len(SCALE):
+        steps = [(len(SCALE) - 1) * place // (len(numbers) - 1) for place in range(len(numbers))]
         labels = list(map(word_of, numbers))
         places = {number: place for place, number in enumerate(numbers)}
     else:
         low, width = numbers[0], numbers[-1] - numbers[0]
-        steps = list(range(len(VIRIDIS)))
+        steps = list(range(len(SCALE)))
         edges = [low + width * place / len(steps) for place in range(len(steps) + 1)]
         labels = [f"{start:.4g} to {end:.4g}" for start, end in pairwise(edges)]
         places = {number: min(int((number - low) / width * len(steps)), len(steps) - 1) for number in numbers}
     codes = [len(steps) if value is None else places[value] for value in values]
     counts = Counter(codes)
     legend = [
-        Entry(label, VIRIDIS[step], "circle", counts[place])
+        Entry(label, SCALE[step], "circle", counts[place])
         for place, (label, step) in enumerate(zip(labels, steps, strict=True))
     ]
     return codes, [*legend, Entry("none", NONE, "ring", counts[len(steps)])]

@@ -9,17 +9,18 @@ from typing import Any
 
 from praval_storage.cells import cell
 from praval_storage.display import counted
-from praval_storage.pictures import png, sparkline
+from praval_storage.pictures import VIRIDIS, indexed_png, png, sparkline
 from praval_storage.preview.beginning import Beginning
-from praval_storage.preview.colours import viridis
 from praval_storage.preview.parts import Line, Part, Picture
 from praval_storage.preview.seen import Seen
 from praval_storage.preview.tables import needing
 
 POINTS = 120
 """Points of a sparkline."""
-PIXELS = 128
-"""Width and height of a heat map, about."""
+PIXELS = 80
+"""Rows and columns of a heat map at most."""
+SHOWN = 160
+"""Its width and height on the page, about."""
 _HEADER_LIMIT = 10_000
 
 
@@ -61,7 +62,8 @@ def line(name: str, numbers: Sequence[float]) -> tuple[Line | None, dict[str, st
     facts = {"dimensions": str(values.size)}
     if not finite.size:
         return None, facts
-    facts["norm"] = f"{numpy.linalg.norm(finite):.4g}"
+    largest = numpy.abs(finite).max() or 1.0
+    facts["norm"] = f"{largest * numpy.linalg.norm(finite / largest):.4g}"
     facts |= {"min": f"{finite.min():.4g}", "max": f"{finite.max():.4g}"}
     if finite.size < values.size:
         facts["not finite"] = str(values.size - finite.size)
@@ -82,8 +84,9 @@ def _header(numpy: Any, source: io.BytesIO) -> tuple[tuple[int, ...], bool, Any]
 def _seen(values: Any, facts: dict[str, str], notes: Sequence[str]) -> Seen:
     if not values.size:
         return Seen("array", facts, ["There are no values", *notes])
-    known = {**facts, **_figures(values)}
-    return Seen("array", known, notes, [part for part in _drawn(values) if part is not None])
+    with import_module("numpy").errstate(all="ignore"):  # sums can be beyond the largest float
+        known = {**facts, **_figures(values)}
+        return Seen("array", known, notes, [part for part in _drawn(values) if part is not None])
 
 
 def _figures(values: Any) -> dict[str, str]:
@@ -98,11 +101,15 @@ def _figures(values: Any) -> dict[str, str]:
     there = values[~numpy.isnan(values)] if kind in "fc" else values
     facts = {}
     if there.size and kind != "c":
-        facts = {"min": cell(there.min()).text, "max": cell(there.max()).text}
+        facts = {"min": _figure(there.min()), "max": _figure(there.max())}
     if there.size:
         mean = there.mean(dtype=None if kind == "c" else float)
         facts["mean"] = f"{mean:.6g}"
     return {**facts, "NaN": str(values.size - there.size)}
+
+
+def _figure(number: Any) -> str:
+    return f"{number:.6g}" if number.dtype.kind == "f" else str(number)
 
 
 def _drawn(values: Any) -> list[Part | None]:
@@ -123,16 +130,20 @@ def _heat_map(values: Any) -> Picture | None:
         return None
     low, high = finite.min(), finite.max()
     # Halves, because the difference of two large numbers can be beyond the largest float.
-    shares = numpy.clip((sample / 2 - low / 2) / ((high / 2 - low / 2) or 1.0), 0, 1)
-    pixels = viridis(shares)
-    pixels[~numpy.isfinite(sample)] = (128, 128, 128)
+    shares = (sample / 2 - low / 2) / ((high / 2 - low / 2) or 1.0)
+    steps = numpy.where(numpy.isfinite(shares), shares * (len(VIRIDIS) - 1), -1)
+    pixels = (numpy.rint(steps).astype(int) + 1).astype(numpy.uint8)  # what is not finite is clear
+    height, width = pixels.shape
     alt = f"heat map, {values.shape[0]} x {values.shape[1]}, dark {low:.4g} to bright {high:.4g}"
-    return _picture(pixels, alt)
+    return _picture(indexed_png(width, height, pixels.tobytes(), VIRIDIS), alt, width, height)
 
 
 def _photograph(values: Any) -> Picture:
     height, width, channels = values.shape
-    return _picture(_thinned(values), f"as an image, {width} x {height} pixels, {channels} channels")
+    sample = import_module("numpy").ascontiguousarray(_thinned(values))
+    body = png(sample.shape[1], sample.shape[0], channels, sample.tobytes())
+    alt = f"as an image, {width} x {height} pixels, {channels} channels"
+    return _picture(body, alt, sample.shape[1], sample.shape[0])
 
 
 def _thinned(values: Any) -> Any:
@@ -141,10 +152,8 @@ def _thinned(values: Any) -> Any:
     return values[::rows, ::columns]
 
 
-def _picture(pixels: Any, alt: str) -> Picture:
-    height, width, channels = pixels.shape
-    times = max(1, PIXELS // max(height, width))
-    body = png(width, height, channels, import_module("numpy").ascontiguousarray(pixels).tobytes())
+def _picture(body: bytes, alt: str, width: int, height: int) -> Picture:
+    times = max(1, SHOWN // max(height, width))
     return Picture(body, "image/png", alt, (width * times, height * times))
 
 

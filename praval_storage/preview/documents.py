@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from praval_storage.display import size_text
 from praval_storage.preview import arrays, images, tables
 from praval_storage.preview.beginning import Beginning, Scope
-from praval_storage.preview.parts import Part, Passage
+from praval_storage.preview.parts import Part
 from praval_storage.preview.seen import Seen
-from praval_storage.preview.texts import visible
 from praval_storage.preview.tree import tree
 from praval_storage.serialization import Content, decode, decode_json
 
@@ -20,7 +20,7 @@ VECTOR = "vector"
 SHORTEST = 8
 """A bare list of so many numbers is drawn as well."""
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:"]|[^\s\[\]{},:"]+', re.DOTALL)
 _FRAMES = frozenset({"pandas", "polars", "pyarrow"})
 
 
@@ -47,7 +47,16 @@ def value(data: Any, scope: Scope) -> Seen:
     if tables.is_table(data):
         return Seen("json", {}, (), [tables.objects(data, scope)])
     drawn = [line for name, line, _ in _lines(data) if line is not None] if _is_long(data) else []
-    return Seen("json", {}, (), [*_shown(data, scope), *drawn])
+    return Seen("json", {}, (), [tree(data), *drawn])
+
+
+def with_vector(seen: Seen, numbers: Any) -> Seen:
+    """The same with a line for the vector that the backend keeps apart."""
+    if not is_vector(numbers):
+        return seen
+    [(_, line, words)] = _lines(numbers)
+    parts = seen.parts if line is None else [*seen.parts, line]
+    return replace(seen, facts={**seen.facts, **words}, parts=parts, vector=numbers)
 
 
 def closed(text: str) -> str:
@@ -64,17 +73,13 @@ def closed(text: str) -> str:
                 stack.append("}" if bracket == "{" else "]")
             case "}" | "]":
                 stack.pop()
+            case '"':  # of a text that has no end
+                break
             case ",":
                 end, brackets = token.start(), "".join(reversed(stack))
     if not end:
         raise ValueError("its first entry is longer than what is read for a preview")
     return text[:end] + brackets
-
-
-def _shown(data: Any, scope: Scope) -> list[Part]:
-    if isinstance(data, str) and data:
-        return [Passage(visible(data[: scope.text]), len(data[scope.text :].encode(errors="replace")))]
-    return [tree(data)]
 
 
 def _with_vector(data: Mapping[str, Any]) -> Seen:

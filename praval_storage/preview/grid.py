@@ -70,7 +70,8 @@ class Grid:
             for each in columns
         )
         body = "".join(f"<tr>{''.join(map(_cell_html, row[:COLUMNS]))}</tr>" for row in self.rows[:ROWS])
-        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        style = "white-space:pre-wrap"  # two blanks are not one
+        table = f'<table style="{style}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
         return f"{table}<p>{escape(self._extent())}</p>"
 
     def text(self) -> str:
@@ -82,9 +83,10 @@ class Grid:
     def _extent(self) -> str:
         height = "rows not counted" if self.height is None else counted(self.height, "row")
         shown = min(ROWS, len(self.rows))
-        cut = [] if shown == self.height else [f"first {shown} shown"]
-        wide = [] if self.width <= COLUMNS else [f"first {COLUMNS} columns shown"]
-        return ", ".join([f"{height} x {counted(self.width, 'column')}", *cut, *wide])
+        cut = [] if shown == self.height else [f"the first {counted(shown, 'row')}"]
+        wide = [] if self.width <= COLUMNS else [f"the first {COLUMNS} columns"]
+        shape = f"{height} x {counted(self.width, 'column')}"
+        return f"{shape}; shown: {', '.join([*cut, *wide])}" if cut or wide else shape
 
 
 def _cell_html(cell: Cell) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from praval_storage.base import CanSearch
+from praval_storage.base import CanSearch, HasVectors
 from praval_storage.cells import bare
 from praval_storage.display import printable, size_text, time_text
 from praval_storage.errors import StorageError
@@ -21,18 +21,19 @@ from praval_storage.reference import DataReference
 from praval_storage.scan import search
 from praval_storage.serialization import decode_metadata, suffix
 
+_TEXT = (texts.passage, texts.single_bytes)
 _IMAGES = ("png", "jpeg", "gif", "webp", "tiff", "bmp")
 _READERS: dict[str, tuple[Reader, ...]] = {
-    "json": (documents.json, texts.passage),
-    **dict.fromkeys(("ndjson", "csv", "tsv"), (tables.text_table, texts.passage)),
-    "text": (texts.passage,),
+    "json": (documents.json, *_TEXT),
+    **dict.fromkeys(("ndjson", "csv", "tsv"), (tables.text_table, *_TEXT)),
+    "text": _TEXT,
     "parquet": (parquet.footer,),
     "npy": (arrays.npy,),
     **dict.fromkeys(_IMAGES, (images.picture,)),
     "pickle": (pickles.opcodes,),
 }
 _BY_SUFFIX: dict[str, tuple[Reader, ...]] = {
-    "svg": (images.svg, texts.passage),
+    "svg": (images.svg, *_TEXT),
     "pkl": (pickles.opcodes,),
     "pickle": (pickles.opcodes,),
 }
@@ -48,14 +49,33 @@ def preview(providers: ProviderSet, name: DataReference, neighbours: int, *, in_
 
     def work() -> tuple[Stored, Seen]:
         found = read(provider, name.key, scope)
-        if isinstance(found, Beginning):
-            return found.stored, first_of(found, *_readers(found.stored), binary.dump)
-        return found, _without_body(found, scope)
+        stored = found.stored if isinstance(found, Beginning) else found
+        return stored, _seen(found, scope)
 
     stored, seen = providers.call(name.storage_type, "preview", name.key, work)
+    if seen.vector is None and neighbours > 0 and isinstance(provider, HasVectors):
+        [numbers] = providers.call(
+            name.storage_type, "preview", name.key, lambda: provider.vectors_of([name.key])
+        )
+        seen = documents.with_vector(seen, numbers)
     if seen.vector is not None and neighbours > 0 and isinstance(provider, CanSearch):
         seen = _with_neighbours(providers, provider, name, seen, neighbours)
     return _made(name, stored, seen)
+
+
+def _seen(found: Beginning | Stored, scope: Scope) -> Seen:
+    if isinstance(found, Beginning):
+        return first_of(found, *_readers(found.stored), binary.dump)
+    if isinstance(found.data, str):
+        return _seen(_as_body(found, "text", found.data.encode(errors="backslashreplace"), scope), scope)
+    if isinstance(found.data, (bytes, bytearray)):
+        return _seen(_as_body(found, "bytes", bytes(found.data), scope), scope)
+    return _without_body(found, scope)
+
+
+def _as_body(stored: Stored, format: str, body: bytes, scope: Scope) -> Beginning:
+    whole = stored._replace(format=format, body=body)
+    return Beginning(whole, body[: scope.body], len(body), scope)
 
 
 def _readers(stored: Stored) -> tuple[Reader, ...]:

@@ -49,7 +49,7 @@ class Passage:
         return {"type": "hex" if self.is_code else "text", "text": self.passage, "more": self.more}
 
     def html(self) -> str:
-        return f"<pre>{escape(self._shown())}</pre>"
+        return f'<pre style="font-family:monospace">{escape(self._shown())}</pre>'
 
     def text(self) -> str:
         return self._shown()
@@ -91,8 +91,9 @@ class Picture:
 
     def html(self) -> str:
         size = "" if self.size is None else f' width="{self.size[0]}" height="{self.size[1]}"'
-        style = 'style="max-width:100%;height:auto"' if self.size is None else ""
-        return f'<p><img src="{data_uri(self.mime, self.body)}" alt="{escape(self.alt)}"{size} {style}></p>'
+        style = "max-width:100%;height:auto" if self.size is None else "image-rendering:pixelated"
+        src = data_uri(self.mime, self.body)
+        return f'<p><img src="{src}" alt="{escape(self.alt)}"{size} style="{style}"></p>'
 
     def text(self) -> str:
         return f"[{self.alt}]"

@@ -103,8 +103,16 @@ def _arrow_cells(column: Any) -> list[Cell]:
             return [cell(value.as_py() if value.as_py() is None else _single(value)) for value in column]
         return list(map(cell, column.to_pylist()))
     except (arrow.ArrowException, ValueError, OverflowError, LookupError):
-        # Moments beyond what Python's datetime holds, and time zones that are not installed.
-        return [ABSENT if text is None else cell(text) for text in column.cast(arrow.string()).to_pylist()]
+        return list(map(cell, _spelled(arrow, column)))
+
+
+def _spelled(arrow: Any, column: Any) -> list[Any]:
+    """Moments beyond what Python's datetime holds as text, those in zones nobody knows as numbers."""
+    try:
+        texts: list[Any] = column.cast(arrow.string()).to_pylist()
+    except (arrow.ArrowException, ValueError):
+        texts = column.cast(arrow.int64()).to_pylist()
+    return texts
 
 
 def _single(value: Any) -> Any:

@@ -73,7 +73,7 @@ class Tree:
 
     def html(self) -> str:
         budget = [NODES]
-        return f"<div>{_node_html(self.root, budget)}</div>"
+        return f'<div style="white-space:pre-wrap">{_node_html(self.root, budget)}</div>'
 
     def text(self) -> str:
         lines = list(_node_lines(self.root, 0))

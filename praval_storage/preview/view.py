@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
-from praval_storage.display import Table, as_html, as_text, code, facts
+from praval_storage.display import code, printable, value_text
 from praval_storage.preview.parts import Part
 from praval_storage.reference import DataReference
 
@@ -57,16 +57,20 @@ class Preview:
         return f"dm.retrieve({self.reference.uri!r})"
 
     def __repr__(self) -> str:
-        known = as_text(self._facts())
-        return "\n".join([known, *self.notes, *(part.text() for part in self.parts)])
+        lines = filter(None, [self._heading(), self._facts(), *self.notes])
+        return "\n".join([*lines, *(part.text() for part in self.parts)])
 
     def _repr_html_(self) -> str:
+        lines = "".join(f"<p>{escape(line)}</p>" for line in (self._heading(), self._facts()) if line)
         notes = "".join(f"<p><em>{escape(note)}</em></p>" for note in self.notes)
         parts = "".join(part.html() for part in self.parts)
-        return f"<div>{as_html(self._facts())}{notes}{parts}{code(self.snippet)}</div>"
+        return f"<div>{lines}{notes}{parts}{code(self.snippet)}</div>"
 
-    def _facts(self) -> Table:
-        return facts(self.title, self.facts)
+    def _heading(self) -> str:
+        return f"Preview of {printable(self.reference.uri, 200)}: {self.title}"
+
+    def _facts(self) -> str:
+        return " · ".join(f"{printable(name)} {value_text(text)}" for name, text in self.facts.items())
 
     def _parts(self) -> tuple[list[dict[str, Any]], tuple[bytes, ...]]:
         blobs: list[bytes] = []

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
+    from praval_storage.results.plots import Kind
+    from praval_storage.results.profile import Profile
+
 T = TypeVar("T", covariant=True)
 
 CHUNK = 256
@@ -169,6 +172,48 @@ class RowSequence(Sequence[T]):
         frame: dask.dataframe.DataFrame = module.to_dask(self[:partition_size], parts or [self], columns)
         return frame
 
+    def profile(self, columns: Sequence[str] | None = None) -> Profile:
+        """The columns of :meth:`to_pandas` in figures: types, nulls, distinct, extremes, top values.
+
+        Of a result that its limit cut off they are of what is in it, which the title says.
+
+        Args:
+            columns: As in :meth:`to_pandas`.
+        """
+        wanted = columns if columns is None else _paths(columns)
+        module = library("praval_storage.results.profile", "frames")
+        title = self._title().replace(type(self).__name__, "Profile", 1)
+        with _collection_paused():
+            found: Profile = module.profile(self._made_cells(wanted), title)
+        return found
+
+    def plot(
+        self, x: str | None = None, y: str | Sequence[str] | None = None, kind: Kind | None = None
+    ) -> Any:
+        """A chart that fits the columns, drawn by the plotting backend that pandas is set to.
+
+        Numbers over time make lines, two columns of numbers a scatter plot, numbers with a category the mean
+        of each, a category alone its counts, numbers alone a histogram.
+
+        Args:
+            x: Column of the x axis, a name or path as in :meth:`to_pandas`.
+            y: One or several columns of the y axis.
+            kind: A kind of ``DataFrame.plot`` instead of the one that would be chosen.
+
+        Returns:
+            What the backend returns: of matplotlib, the axes.
+
+        Raises:
+            ConfigurationError: There is nothing that can be drawn.
+            ImportError: The backend is not installed.
+        """
+        ys = [y] if isinstance(y, str) else list(y or ())
+        named = _paths([name for name in (x, *ys) if name is not None])
+        # A column alone may be drawn against any other.
+        cells = self._made_cells(named if x is not None and ys else None)
+        module = library("praval_storage.results.plots", "frames")
+        return module.plot(cells, x, ys, kind, self._title() if self.truncated else None)
+
     def index(self, value: Any, start: int = 0, stop: int | None = None) -> int:
         """The first place of ``value``; ``ValueError`` if it is not there."""
         return list(self).index(value, start, len(self) if stop is None else stop)
@@ -243,9 +288,11 @@ class RowSequence(Sequence[T]):
     def _frame(self, module: str, function: str, columns: Sequence[str] | None) -> Any:
         wanted = columns if columns is None else _paths(columns)
         make = getattr(library(module, "frames"), function)
-        cells = library("praval_storage.results.columns", "frames").Cells(*self._cells(wanted), wanted)
         with _collection_paused():
-            return make(cells)
+            return make(self._made_cells(wanted))
+
+    def _made_cells(self, wanted: Sequence[str] | None) -> Any:
+        return library("praval_storage.results.columns", "frames").Cells(*self._cells(wanted), wanted)
 
     def _cells(self, wanted: Sequence[str] | None) -> tuple[Any, ...]:
         """What frames are made of: rows, a function that gives their values, and scores."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import heapq
 import os
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import chain, islice
 from typing import Any
 
-from praval_storage.filters import EVERYTHING, Order
-from praval_storage.paging import Batch, Entry, Source, collect, in_order, named, naturally
+from praval_storage.filters import EVERYTHING
+from praval_storage.paging import Batch, Entry, Source, collect, in_any_order, named
 from praval_storage.places import (
     MOST,
     Count,
@@ -41,7 +42,10 @@ def look(source: Source, ground: Ground, request: Look) -> Seen:
     names = list(islice(_names(ground, as_folder(request.path)), request.budget + 1))
     if len(names) > request.budget:
         return _by_name(source, ground, request, ordered=False)
-    return _sorted(source, names, request.order, request)
+    prefix = as_folder(request.path)
+    entries = [_entry(prefix, name) for name in names]
+    sift = named(source, replace(request, metadata=True), _LISTED)
+    return replace(in_any_order(source, entries, sift, prefix, request.order, request), scanned=len(names))
 
 
 def measure(ground: Ground, path: str) -> Iterator[Measured]:
@@ -85,30 +89,8 @@ def _by_name(source: Source, ground: Ground, request: Look, *, ordered: bool = T
     is_certain = request.where == EVERYTHING and not ground.index.expiring(
         Span.of_prefix(ground.start + prefix)
     )
-    return Seen(
-        page.places,
-        page.rows,
-        prefix=prefix,
-        next=page.next,
-        ordered=ordered,
-        total=Count(tally.rows) if is_certain else None,
-        scanned=tally.names,
-        stopped=page.stopped,
-    )
-
-
-def _sorted(source: Source, names: list[str], order: Order, request: Look) -> Seen:
-    """A page in an order that every file has to be looked at for."""
-    prefix = as_folder(request.path)
-    fits = containing(request.text)
-    entries = [_entry(prefix, name) for name in names if fits(name.removesuffix("/"))]
-    everything = named(source, Look(where=request.where), _LISTED)
-    rows, token = in_order(
-        source, everything([entry for entry in entries if isinstance(entry, Stored)]), order, request
-    )
-    places = naturally(entry for entry in entries if isinstance(entry, Place))
-    shown = places[:MOST] if request.token is None else []
-    return Seen(shown, rows, prefix=prefix, next=token, scanned=len(names))
+    total = Count(tally.rows) if is_certain else None
+    return replace(page.seen(prefix), ordered=ordered, total=total, scanned=tally.names)
 
 
 class _Tally:

@@ -22,6 +22,7 @@ from praval_storage.errors import (
     StoragePermissionError,
     StorageTimeoutError,
 )
+from praval_storage.providers._contact import FirstContact
 from praval_storage.providers.postgresql.settings import PostgreSQLSettings
 
 Connection = psycopg.Connection[Any]
@@ -67,6 +68,7 @@ class Connections:
         self._lock = Lock()
         self._one = Lock()
         self._holder: int | None = None
+        self._contact = FirstContact(settings.timeout)
         self._pool: ConnectionPool[Connection] | None = None
         self._owner = os.getpid()
         self._used: weakref.WeakKeyDictionary[Connection, float] = weakref.WeakKeyDictionary()
@@ -127,6 +129,7 @@ class Connections:
 
     def close(self) -> None:
         """Close the connections made here; the next use makes new ones."""
+        self._contact.forget()
         with self._lock:
             pool, self._pool = self._pool, None
         if pool is not None and self._owner == os.getpid():
@@ -136,8 +139,11 @@ class Connections:
         with self._lock:
             if self._owner != os.getpid():  # a fork: the connections are the parent's
                 self._pool, self._owner = None, os.getpid()
+            if self._pool is not None:
+                return self._pool
+        self._probe()
+        with self._lock:
             if self._pool is None:
-                self._probe()
                 self._pool = self._open()
             return self._pool
 
@@ -166,6 +172,7 @@ class Connections:
             return self._checked(pool.getconn())
         except PoolTimeout as error:
             if self.given is None:
+                self._contact.forget()
                 self._probe()
             raise StorageTimeoutError(
                 f"All connections to PostgreSQL at {self.settings.place} are in use",
@@ -174,10 +181,18 @@ class Connections:
 
     def _probe(self) -> None:
         """Connect once, to have the reason when that fails: the pool only says that it took too long."""
+        options = self.settings.options()
         try:
-            psycopg.connect(**self.settings.options()).close()
+            self._contact.ensure(lambda: psycopg.connect(**options).close())
+        except TimeoutError as error:
+            reason = f"timeout: no answer within {self.settings.timeout:g} s"
+            raise self._lost(reason) from error
         except psycopg.OperationalError as error:
-            raise _explained(self.settings.place, str(error)) from error
+            raise self._lost(str(error)) from error
+
+    def _lost(self, reason: str) -> StorageError:
+        self.close()  # a second attempt need not wait for what the pool has
+        return _explained(self.settings.place, reason)
 
     def _check(self, connection: Connection) -> None:
         if monotonic() - self._used.get(connection, 0.0) > FRESH_SECONDS:

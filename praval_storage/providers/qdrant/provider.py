@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from praval_storage.base import (
+    CanBrowse,
     CanPurge,
     CanQuery,
     CanSearch,
@@ -22,7 +23,8 @@ from praval_storage.base import (
 )
 from praval_storage.errors import ConfigurationError, UnsupportedOperationError
 from praval_storage.filters import Node
-from praval_storage.providers.qdrant import sampling
+from praval_storage.places import Look, Measured, Seen, from_token
+from praval_storage.providers.qdrant import browsing, sampling
 from praval_storage.providers.qdrant.engine import SEARCH_EF, Engine, Progress, Rules
 from praval_storage.providers.qdrant.filters import expired_before
 from praval_storage.providers.qdrant.reading import Reader
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     from qdrant_client import QdrantClient
 
 
-class QdrantProvider(RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, HasCollections):
+class QdrantProvider(RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, CanBrowse, HasCollections):
     """Keeps records in Qdrant and finds them by vector.
 
     With ``url`` or ``client`` a server is used; otherwise the real engine runs in this process, on files
@@ -101,6 +103,7 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, 
         )
         self._embed = embed
         self._client = client
+        self._others: dict[str, Self] = {}
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
@@ -189,6 +192,34 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, 
             else self._engine.delete_where(expired_before(datetime.now(UTC)))
         )
 
+    # Looking around
+
+    def home(self) -> str:
+        return self.settings.collection
+
+    def look(self, request: Look) -> Seen:
+        if not request.path:
+            return browsing.collections(self._engine, request)
+        from_token(request.token)
+        if request.path == self.collection:
+            return browsing.points(self, self._reader, request)
+        if request.path not in self.collections():
+            return Seen(note="There is no such collection")
+        other = self._other(request.path)
+        return replace(browsing.points(other, other._reader, request), collection=request.path)  # noqa: SLF001
+
+    def measure(self, path: str) -> Iterator[Measured]:
+        names = [name for name in self.collections() if path in {"", name}]
+        return browsing.measure(
+            [self._engine if name == self.collection else self._other(name)._engine for name in names]  # noqa: SLF001
+        )
+
+    def _other(self, name: str) -> Self:
+        """This provider bound to another collection, made once."""
+        if name not in self._others:
+            self._others[name] = self.in_collection(name)
+        return self._others[name]
+
     # Collections and life cycle
 
     @property
@@ -206,6 +237,8 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, 
         return self._engine.health()
 
     def close(self) -> None:
+        while self._others:
+            self._others.popitem()[1].close()
         if (engine := self.__dict__.pop("_engine", None)) is not None:
             engine.close()
         self.__dict__.pop("_reader", None)
@@ -222,7 +255,8 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, 
             raise ConfigurationError(
                 "A provider made with client= cannot be pickled", hint="Make it with url="
             )
-        return {name: value for name, value in self.__dict__.items() if name not in {"_engine", "_reader"}}
+        kept = {name: value for name, value in self.__dict__.items() if name not in {"_engine", "_reader"}}
+        return {**kept, "_others": {}}
 
     def _with(self, settings: QdrantSettings) -> Self:
         other = type(self)(embed=self._embed, client=self._client, allow_pickle=self.allow_pickle)

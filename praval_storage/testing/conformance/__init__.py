@@ -9,18 +9,9 @@ pytest.register_assert_rewrite(
     *(
         f"{__name__}.{module}"
         for module in (
-            *(
-                "_suite",
-                "batches",
-                "browsing",
-                "collections",
-                "concurrency",
-                "expiry",
-                "foreign",
-                "keys",
-                "limits",
-            ),
-            *("operators", "ordering", "provider", "references", "search", "streaming", "values", "writing"),
+            *("_suite", "batches", "browsing", "collections", "concurrency", "expiry", "foreign", "keys"),
+            *("limits", "operators", "ordering", "previews", "provider", "references", "search"),
+            *("streaming", "values", "writing"),
         )
     )
 )
@@ -35,6 +26,7 @@ from praval_storage.testing.conformance.keys import KeyTests  # noqa: E402
 from praval_storage.testing.conformance.limits import LimitTests  # noqa: E402
 from praval_storage.testing.conformance.operators import OperatorTests  # noqa: E402
 from praval_storage.testing.conformance.ordering import OrderTests  # noqa: E402
+from praval_storage.testing.conformance.previews import PreviewTests  # noqa: E402
 from praval_storage.testing.conformance.provider import ProviderTests  # noqa: E402
 from praval_storage.testing.conformance.references import ReferenceTests  # noqa: E402
 from praval_storage.testing.conformance.search import SearchTests  # noqa: E402
@@ -55,6 +47,7 @@ class ProviderConformance(
     OrderTests,
     LimitTests,
     SearchTests,
+    PreviewTests,
     ReferenceTests,
     StreamingTests,
     CollectionTests,
