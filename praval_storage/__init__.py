@@ -18,11 +18,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from praval_storage.base import (
         BaseStorageProvider,
+        CanBrowse,
         CanPurge,
         CanQuery,
         CanSearch,
         CanStream,
+        CanTransact,
         HasCollections,
+        HasVectors,
         RecordProvider,
         StorageResult,
     )
@@ -40,24 +43,30 @@ if TYPE_CHECKING:
         StorageError,
         StoragePermissionError,
         StorageTimeoutError,
+        TransactionError,
         UnsupportedOperationError,
     )
     from praval_storage.manager import DataManager
+    from praval_storage.places import Column, Count, Look, Measured, Place, Seen
     from praval_storage.records import Record
     from praval_storage.reference import DataReference
     from praval_storage.results import BatchResult, Listing, Outcome, QueryResult, SearchResult
     from praval_storage.scan import Plan
+    from praval_storage.transaction import Transaction, TransactionReport
 
 __version__ = "0.1.0"
 
 _HOME = {
     "base": (
         "BaseStorageProvider",
+        "CanBrowse",
         "CanPurge",
         "CanQuery",
         "CanSearch",
         "CanStream",
+        "CanTransact",
         "HasCollections",
+        "HasVectors",
         "RecordProvider",
         "StorageResult",
     ),
@@ -75,45 +84,60 @@ _HOME = {
         "StorageError",
         "StoragePermissionError",
         "StorageTimeoutError",
+        "TransactionError",
         "UnsupportedOperationError",
     ),
     "manager": ("DataManager",),
+    "places": ("Column", "Count", "Look", "Measured", "Place", "Seen"),
     "records": ("Record",),
     "reference": ("DataReference",),
     "results": ("BatchResult", "Listing", "Outcome", "QueryResult", "SearchResult"),
     "scan": ("Plan",),
+    "transaction": ("Transaction", "TransactionReport"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
     "BaseStorageProvider",
     "BatchResult",
+    "CanBrowse",
     "CanPurge",
     "CanQuery",
     "CanSearch",
     "CanStream",
+    "CanTransact",
+    "Column",
     "ConfigurationError",
+    "Count",
     "DataManager",
     "DataReference",
     "HasCollections",
+    "HasVectors",
     "InvalidFilterError",
     "InvalidKeyError",
     "KeyExistsError",
     "KeyNotFoundError",
     "Listing",
+    "Look",
+    "Measured",
     "Outcome",
+    "Place",
     "Plan",
     "ProviderNotRegisteredError",
     "QueryResult",
     "Record",
     "RecordProvider",
     "SearchResult",
+    "Seen",
     "SerializationError",
     "StorageConnectionError",
     "StorageError",
     "StoragePermissionError",
     "StorageResult",
     "StorageTimeoutError",
+    "Transaction",
+    "TransactionError",
+    "TransactionReport",
     "UnsupportedOperationError",
     "get_data_manager",
     "requires_storage",

@@ -9,7 +9,7 @@ from threading import RLock
 from time import perf_counter
 from typing import TypeVar
 
-from praval_storage.base import BaseStorageProvider, HasCollections, boundary
+from praval_storage.base import BaseStorageProvider, HasCollections, Writer, boundary
 from praval_storage.display import Table, as_html, as_text, counted, printable
 from praval_storage.errors import (
     ConfigurationError,
@@ -20,9 +20,9 @@ from praval_storage.errors import (
     UnsupportedOperationError,
 )
 from praval_storage.read_only import reads_only, refusal
+from praval_storage.registry import Factory, installed_names, made
 
 T = TypeVar("T")
-Factory = Callable[[], BaseStorageProvider]
 
 logger = logging.getLogger("praval_storage")
 
@@ -91,18 +91,14 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
         self.origin = ""  # which environment they were made from, for people
 
     def __getitem__(self, name: str) -> BaseStorageProvider:
-        if (made := self._made.get(name)) is not None:
-            return made  # without waiting for another one that is being made
+        if (ready := self._made.get(name)) is not None:
+            return ready  # without waiting for another one that is being made
         with self._lock:
             if name not in self._made:
                 if name not in self._factories:
-                    raise ProviderNotRegisteredError(
-                        f"Provider {name!r} not registered",
-                        hint=f"Add it: dm.register_provider({name!r}, provider)."
-                        f" Registered: {', '.join(self) or 'none'}",
-                    )
-                made = _make(name, self._factories[name])
-                self._made[name] = reads_only(made, name) if self.is_read_only(name) else made
+                    raise self._unknown(name)
+                provider = made(name, self._factories[name])
+                self._made[name] = reads_only(provider, name) if self.is_read_only(name) else provider
             return self._made[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -180,6 +176,10 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
         if self.is_read_only(name) and name in self:
             raise refusal(name, operation, key, whole=self.read_only)
 
+    def writer(self, name: str, collection: str | None = None) -> Writer:
+        """What changes the data of a storage type: every write of every operation goes through it."""
+        return self.find(name, collection)
+
     def require(self, name: str, capability: type[T], operation: str, collection: str | None = None) -> T:
         """The provider as an instance of a capability.
 
@@ -237,7 +237,7 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
             in_full: With where each of them is and how long the call took, which differ from run to run.
         """
         last = {name: self.last_call(name) for name in self}
-        notes = {name: self._note(name) for name in self}
+        notes = {name: self._remark(name) for name in self}
         down = sum(each.status == "down" for each in last.values())
         title = f"{title}: {counted(len(last), 'provider')}{f', {down} down' if down else ''}"
         if not in_full:
@@ -255,7 +255,14 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
                 provider.close()
             self._bound.clear()
 
-    def _note(self, name: str) -> str:
+    def _unknown(self, name: str) -> ProviderNotRegisteredError:
+        provider = "" if name in installed_names() else ", provider"  # of another package by its name alone
+        return ProviderNotRegisteredError(
+            f"Provider {name!r} not registered",
+            hint=f"Add it: dm.register_provider({name!r}{provider}). Registered: {', '.join(self) or 'none'}",
+        )
+
+    def _remark(self, name: str) -> str:
         texts = ("read-only" if self.is_read_only(name) else "", self.last_call(name).detail)
         return ", ".join(filter(None, texts))
 
@@ -293,14 +300,3 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
 
 def _took(health: Health) -> str:
     return f"{health.seconds * 1e3:.0f} ms" if health.seconds else ""
-
-
-def _make(name: str, factory: Factory) -> BaseStorageProvider:
-    try:
-        return factory()
-    except (StorageError, ImportError):  # these say what to do
-        raise
-    except Exception as error:
-        raise ConfigurationError(
-            f"Provider {name!r} cannot be made: {type(error).__name__}: {error}"
-        ) from error

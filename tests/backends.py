@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
 import psycopg
@@ -52,8 +52,9 @@ def _qdrant_server(place: Place) -> providers.QdrantProvider:
 
 
 def _s3(place: Place) -> providers.S3Provider:
-    endpoint = place.server("s3_endpoint")
-    return providers.S3Provider(place.name, *S3_CREDENTIALS, endpoint_url=endpoint, auto_create=True)
+    # moto answers one request at a time, and a machine under test may be busy with others.
+    options: dict[str, Any] = {"endpoint_url": place.server("s3_endpoint"), "timeout": 30}
+    return providers.S3Provider(place.name, *S3_CREDENTIALS, auto_create=True, **options)
 
 
 def _fsspec_memory(place: Place) -> providers.FsspecProvider:

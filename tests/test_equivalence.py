@@ -76,7 +76,7 @@ questions = some(
 @pytest.mark.parametrize("name", [*BACKENDS, "memory"])
 def test_a_query_answers_what_matches_answers(name: str, request: pytest.FixtureRequest) -> None:
     provider = InMemoryProvider() if name == "memory" else make(name, request)
-    wanted = cases(2_000, 50_000)
+    wanted = cases(2_000, 20_000)
     asked = 0
 
     @settings(max_examples=wanted // QUESTIONS, suppress_health_check=list(HealthCheck), phases=NO_SHRINKING)

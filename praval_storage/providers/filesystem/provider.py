@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Self
 
 from praval_storage.base import (
+    CanBrowse,
     CanPurge,
     CanQuery,
     CanStream,
@@ -40,6 +41,8 @@ from praval_storage.errors import (
     StorageTimeoutError,
 )
 from praval_storage.keys import validate_key
+from praval_storage.places import Look, Measured, Seen
+from praval_storage.providers.filesystem import browsing
 from praval_storage.providers.filesystem.checkup import examine
 from praval_storage.providers.filesystem.database import is_allowed
 from praval_storage.providers.filesystem.index import Index
@@ -94,7 +97,7 @@ class FileSystemSettings(Settings):
         return make(cls, gather(cls, environ))
 
 
-class FileSystemProvider(RecordProvider, CanQuery, CanStream, CanPurge, HasCollections):
+class FileSystemProvider(RecordProvider, CanQuery, CanStream, CanPurge, CanBrowse, HasCollections):
     """Records as files in a directory.
 
     Writes are atomic and durable, also against other processes and being killed. Symbolic links are followed
@@ -207,11 +210,21 @@ class FileSystemProvider(RecordProvider, CanQuery, CanStream, CanPurge, HasColle
 
     def scan(self, request: Scan) -> Scanned:
         self._check_root()
-        place = Place(self._tree, self._index, self._reader, self._start)
-        return scan(place, request, self.load)
+        return scan(self._ground, request, self.load)
 
     def fill(self, rows: Sequence[Stored]) -> list[Stored | None]:
         return self.read([row.key for row in rows])
+
+    def home(self) -> str:
+        return ""
+
+    def look(self, request: Look) -> Seen:
+        self._check_root()
+        return browsing.look(self, self._ground, request)
+
+    def measure(self, path: str) -> Iterator[Measured]:
+        self._check_root()
+        return browsing.measure(self._ground, path)
 
     def collections(self) -> list[str]:
         self._check_root()
@@ -280,6 +293,10 @@ class FileSystemProvider(RecordProvider, CanQuery, CanStream, CanPurge, HasColle
     def _check_root(self) -> None:
         if not self.settings.auto_create and not os.path.isdir(self.settings.base_path):
             raise missing_root(str(self.settings.base_path))
+
+    @property
+    def _ground(self) -> Place:
+        return Place(self._tree, self._index, self._reader, self._start)
 
     def _own(self, stored: Stored) -> Stored:
         """The record with the key it has in this collection."""

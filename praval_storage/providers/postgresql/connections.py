@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import weakref
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Lock
+from threading import Lock, get_ident
 from time import monotonic
 from typing import Any
 
@@ -21,6 +22,7 @@ from praval_storage.errors import (
     StoragePermissionError,
     StorageTimeoutError,
 )
+from praval_storage.providers._contact import FirstContact
 from praval_storage.providers.postgresql.settings import PostgreSQLSettings
 
 Connection = psycopg.Connection[Any]
@@ -29,6 +31,11 @@ IDLE_SECONDS = 60.0
 """How long a connection that nobody uses is kept; servers have few of them."""
 FRESH_SECONDS = 1.0
 """A connection used so recently is not asked whether it is still there."""
+
+LOCK_SECONDS = 10
+"""How long what is part of a transaction, or beside one in its thread, waits for a lock."""
+_HOLDERS: Counter[int] = Counter()
+"""How many transactions a thread has open."""
 
 _REASONS = {
     "password authentication failed": (StoragePermissionError, "Check user and password"),
@@ -60,6 +67,8 @@ class Connections:
         self.given = given
         self._lock = Lock()
         self._one = Lock()
+        self._holder: int | None = None
+        self._contact = FirstContact(settings.timeout)
         self._pool: ConnectionPool[Connection] | None = None
         self._owner = os.getpid()
         self._used: weakref.WeakKeyDictionary[Connection, float] = weakref.WeakKeyDictionary()
@@ -71,9 +80,38 @@ class Connections:
         Raises:
             StorageConnectionError: There is none to be had, and why.
             StoragePermissionError: The server refuses this user.
-            StorageTimeoutError: All connections are in use.
+            StorageTimeoutError: All connections are in use; or a transaction of this thread is in the way.
         """
+        if not _HOLDERS[get_ident()]:
+            with self._taken() as connection:
+                yield connection
+            return
+        # What waits for a transaction of its own thread would wait for ever.
+        with self._taken() as connection, patience(), connection.transaction():
+            be_patient(connection)
+            yield connection
+
+    @contextmanager
+    def held(self) -> Iterator[Connection]:
+        """A connection for a transaction of this thread."""
+        holder = get_ident()
+        with self._taken() as connection:
+            self._holder = holder if connection is self.given else None
+            _HOLDERS[holder] += 1
+            try:
+                yield connection
+            finally:
+                self._holder = None
+                _HOLDERS[holder] -= 1
+
+    @contextmanager
+    def _taken(self) -> Iterator[Connection]:
         if isinstance(self.given, psycopg.Connection):
+            if self._holder == get_ident():
+                raise StorageTimeoutError(
+                    "The connection that was passed in is held by a transaction of this thread",
+                    hint="Use the transaction, or pass in a pool",
+                )
             with self._one:
                 yield self._checked(self.given)
             return
@@ -91,6 +129,7 @@ class Connections:
 
     def close(self) -> None:
         """Close the connections made here; the next use makes new ones."""
+        self._contact.forget()
         with self._lock:
             pool, self._pool = self._pool, None
         if pool is not None and self._owner == os.getpid():
@@ -100,8 +139,11 @@ class Connections:
         with self._lock:
             if self._owner != os.getpid():  # a fork: the connections are the parent's
                 self._pool, self._owner = None, os.getpid()
+            if self._pool is not None:
+                return self._pool
+        self._probe()
+        with self._lock:
             if self._pool is None:
-                self._probe()
                 self._pool = self._open()
             return self._pool
 
@@ -130,6 +172,7 @@ class Connections:
             return self._checked(pool.getconn())
         except PoolTimeout as error:
             if self.given is None:
+                self._contact.forget()
                 self._probe()
             raise StorageTimeoutError(
                 f"All connections to PostgreSQL at {self.settings.place} are in use",
@@ -138,10 +181,18 @@ class Connections:
 
     def _probe(self) -> None:
         """Connect once, to have the reason when that fails: the pool only says that it took too long."""
+        options = self.settings.options()
         try:
-            psycopg.connect(**self.settings.options()).close()
+            self._contact.ensure(lambda: psycopg.connect(**options).close())
+        except TimeoutError as error:
+            reason = f"timeout: no answer within {self.settings.timeout:g} s"
+            raise self._lost(reason) from error
         except psycopg.OperationalError as error:
-            raise _explained(self.settings.place, str(error)) from error
+            raise self._lost(str(error)) from error
+
+    def _lost(self, reason: str) -> StorageError:
+        self.close()  # a second attempt need not wait for what the pool has
+        return _explained(self.settings.place, reason)
 
     def _check(self, connection: Connection) -> None:
         if monotonic() - self._used.get(connection, 0.0) > FRESH_SECONDS:
@@ -154,6 +205,23 @@ class Connections:
                 hint="psycopg.connect(..., autocommit=True), or ConnectionPool(kwargs={'autocommit': True})",
             )
         return connection
+
+
+def be_patient(connection: Connection) -> None:
+    """Let what the transaction of a connection waits for not be waited for for ever."""
+    connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{LOCK_SECONDS}s",))
+
+
+@contextmanager
+def patience() -> Iterator[None]:
+    """Say what to do when a lock was waited for in vain."""
+    try:
+        yield
+    except psycopg.errors.LockNotAvailable as error:
+        raise StorageTimeoutError(
+            f"Another transaction has held what this call needs for more than {LOCK_SECONDS} s",
+            hint="Inside a transaction's block, use only that transaction for its records",
+        ) from error
 
 
 def _explained(place: str, reason: str) -> StorageError:

@@ -17,7 +17,7 @@ from praval_storage.providers.qdrant.settings import QdrantSettings
 if TYPE_CHECKING:
     import httpx
 
-_CONNECT = 5.0
+CONNECT = 5.0
 """Seconds to wait for a connection; what listens answers much sooner."""
 
 _PASSED_IN = "the client that was passed in"
@@ -37,11 +37,11 @@ def connect(settings: QdrantSettings) -> QdrantClient:
         api_key=settings.api_key,
         timeout=max(1, round(settings.timeout)),
         prefer_grpc=settings.prefer_grpc,
-        grpc_options={"grpc.min_reconnect_backoff_ms": round(_CONNECT * 1_000)},
+        grpc_options={"grpc.min_reconnect_backoff_ms": round(CONNECT * 1_000)},
         check_compatibility=False,
         auth=address.login,
     )
-    client.http.client.add_middleware(_connecting_soon(min(_CONNECT, settings.timeout)))
+    client.http.client.add_middleware(_connecting_soon(min(CONNECT, settings.timeout)))
     return client
 
 

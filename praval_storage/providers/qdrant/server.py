@@ -11,19 +11,23 @@ import re
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import cached_property
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import cached_property, partial
 from typing import Any
 
 from qdrant_client import QdrantClient, models
+from qdrant_client.http.exceptions import UnexpectedResponse
 
-from praval_storage.errors import StorageTimeoutError
-from praval_storage.providers.qdrant.connection import alone, connect, is_local, place_of
+from praval_storage.errors import StorageConnectionError, StorageTimeoutError
+from praval_storage.places import Count
+from praval_storage.providers._contact import FirstContact
+from praval_storage.providers.qdrant.connection import CONNECT, alone, connect, is_local, place_of
 from praval_storage.providers.qdrant.engine import (
     DEFAULT_VECTOR,
     Condition,
     Figures,
     Nearest,
+    Outline,
     Point,
     PointId,
     Progress,
@@ -33,7 +37,7 @@ from praval_storage.providers.qdrant.engine import (
     Space,
 )
 from praval_storage.providers.qdrant.payload import NONCE
-from praval_storage.providers.qdrant.server_errors import REFUSALS, translated
+from praval_storage.providers.qdrant.server_errors import REFUSALS, silent, translated
 from praval_storage.providers.qdrant.settings import QdrantSettings
 from praval_storage.providers.qdrant.wire import (
     describe,
@@ -72,6 +76,8 @@ class ServerEngine:
         self._settings = settings
         self._given = client
         self._clients: dict[int, QdrantClient] = {}
+        self._soon = min(CONNECT, settings.timeout)
+        self._contact = FirstContact(self._soon)
         self._name = settings.collection
 
     @property
@@ -84,10 +90,24 @@ class ServerEngine:
 
     @contextmanager
     def _calling(self) -> Iterator[QdrantClient]:
-        with translated(self.place, self._settings.timeout, self._settings.secrets):
-            client = self._client
-            with alone(client):
-                yield client
+        try:
+            with translated(self.place, self._settings.timeout, self._settings.secrets):
+                client = self._client
+                if self._given is None:
+                    self._greet(client)
+                with alone(client):
+                    yield client
+        except (StorageConnectionError, StorageTimeoutError):
+            self._contact.forget()
+            raise
+
+    def _greet(self, client: QdrantClient) -> None:
+        """Find out soon whether there is a server."""
+        try:
+            with translated(self.place, self._settings.timeout, self._settings.secrets):
+                self._contact.ensure(partial(_ask, client))
+        except StorageTimeoutError as error:
+            raise silent(self.place, self._soon) from error
 
     @cached_property
     def _knows_texts(self) -> bool:
@@ -210,6 +230,20 @@ class ServerEngine:
         with self._calling() as client:
             return figures_of(client.get_collection(self._name))
 
+    def count(self, condition: Condition) -> int:
+        with self._calling() as client:
+            return int(client.count(self._name, make_filter(condition), exact=True).count)
+
+    def outline(self, name: str) -> Outline | None:
+        with self._calling() as client:
+            info = describe(client, name)
+        if info is None:
+            return None
+        sparse = ", ".join(info.config.params.sparse_vectors or ())
+        notes = (f"sparse vectors: {sparse}" if sparse else "", str(info.status.value))
+        points = Count(figures_of(info).points, "estimate")
+        return Outline(spaces_of(info.config.params.vectors), points, notes)
+
     def optimize(self, progress: Progress, timeout: float | None) -> None:
         """The server optimizes on its own; wait until it has nothing left to do."""
         started = time.monotonic()
@@ -240,8 +274,15 @@ class ServerEngine:
         return f"server {version}, {self.place}, {self.figures().points:,} points in {self._name!r}"
 
     def close(self) -> None:
+        self._contact.forget()
         if client := self._clients.pop(os.getpid(), None):
             client.close()
+
+
+def _ask(client: QdrantClient) -> None:
+    # Something is there; what it makes of us is seen by the call that follows.
+    with suppress(UnexpectedResponse):
+        client.info()
 
 
 def open_engine(settings: QdrantSettings, client: QdrantClient | None) -> ServerEngine:

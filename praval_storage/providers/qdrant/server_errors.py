@@ -64,6 +64,13 @@ def translated(place: str, timeout: float, secrets: Sequence[str]) -> Iterator[N
         raise _blotted(_ours(error, place, timeout), secrets) from (None if leaks else error)
 
 
+def silent(place: str, seconds: float) -> StorageError:
+    """The error for a server that has never answered."""
+    return StorageConnectionError(
+        f"Could not connect to Qdrant at {place}: no answer within {seconds:g} s", hint=_START
+    )
+
+
 def is_missing(error: Exception) -> bool:
     """Whether a refusal says that there is no such collection."""
     match error:

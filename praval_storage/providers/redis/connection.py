@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from hashlib import sha1
 from threading import Lock
 from typing import Any
@@ -13,8 +14,9 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from praval_storage.errors import ConfigurationError
-from praval_storage.providers.redis.failures import translated
+from praval_storage.errors import ConfigurationError, StorageConnectionError, StorageTimeoutError
+from praval_storage.providers._contact import FirstContact
+from praval_storage.providers.redis.failures import silent, translated
 from praval_storage.providers.redis.settings import RedisSettings, place_of
 
 _KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
@@ -45,6 +47,7 @@ class Connection:
         self._settings = settings
         self.given = given
         self._own: redis.Redis | None = None
+        self._contact = FirstContact(settings.timeout)
         self._lock = Lock()
         self.place = settings.place if given is None else place_of(given.connection_pool.connection_kwargs)
         self._secrets = tuple(settings.secrets())
@@ -58,8 +61,12 @@ class Connection:
     @contextmanager
     def translated(self) -> Iterator[None]:
         """Turn errors of the driver into ours."""
-        with translated(self.place, self._settings.timeout, self._secrets):
-            yield
+        try:
+            with translated(self.place, self._settings.timeout, self._secrets):
+                yield
+        except (StorageConnectionError, StorageTimeoutError):
+            self._contact.forget()
+            raise
 
     def run(self, script: Script, names: Sequence[bytes], arguments: Sequence[Any]) -> Any:
         """Run a script on keys; one round trip once the server knows it."""
@@ -78,6 +85,7 @@ class Connection:
 
     def close(self) -> None:
         """Drop our own connections; the next call makes new ones."""
+        self._contact.forget()
         with self._lock:
             own, self._own = self._own, None
         if own is not None:
@@ -90,7 +98,18 @@ class Connection:
         with self._lock:
             if self._own is None:
                 self._own = _connected(self._settings)
-            return self._own
+            own = self._own
+        try:
+            self._contact.ensure(partial(_greet, own))
+        except (TimeoutError, redis.TimeoutError) as error:
+            raise silent(self.place, self._settings.timeout) from error
+        return own
+
+
+def _greet(client: redis.Redis) -> None:
+    # The server is there; what it allows is seen by the call that follows.
+    with suppress(redis.ResponseError):
+        client.ping()
 
 
 def _connected(settings: RedisSettings) -> redis.Redis:

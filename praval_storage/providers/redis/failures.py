@@ -70,6 +70,14 @@ def refusal(place: str, text: str) -> StorageError:
     return StorageError(f"Redis at {place}: {text}")
 
 
+def silent(place: str, timeout: float) -> StorageError:
+    """The error for a server that has never answered."""
+    return StorageConnectionError(
+        f"Could not connect to Redis at {place} within {timeout:g} s",
+        hint="Check host, port and ssl, and whether a firewall is between",
+    )
+
+
 def _denied(place: str, text: str) -> StorageError:
     return StoragePermissionError(
         f"Redis at {place} refused the credentials: {text}",
@@ -90,10 +98,7 @@ def _unreachable(place: str, text: str) -> StorageError:
 
 def _late(place: str, timeout: float, text: str) -> StorageError:
     if "connecting" in text:
-        return StorageConnectionError(
-            f"Could not connect to Redis at {place} within {timeout:g} s",
-            hint="Check host and port, and whether a firewall is between",
-        )
+        return silent(place, timeout)
     return StorageTimeoutError(
         f"Redis at {place} did not answer within {timeout:g} s",
         hint="Raise timeout=, or ask for less at once",

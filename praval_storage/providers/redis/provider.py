@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakSet
 
 from praval_storage.base import (
+    CanBrowse,
     CanQuery,
     HasCollections,
     Item,
@@ -22,7 +23,8 @@ from praval_storage.base import (
 from praval_storage.diagnosis import Checkup
 from praval_storage.errors import ConfigurationError, StorageError
 from praval_storage.keys import validate_key
-from praval_storage.providers.redis import counters
+from praval_storage.places import Look, Measured, Seen
+from praval_storage.providers.redis import browsing, counters
 from praval_storage.providers.redis.checkup import examine
 from praval_storage.providers.redis.connection import Connection
 from praval_storage.providers.redis.keyspace import SEPARATOR, Keyspace
@@ -46,7 +48,7 @@ _MOST_PAGES = 200
 logger = logging.getLogger("praval_storage")
 
 
-class RedisProvider(RecordProvider, CanQuery, HasCollections):
+class RedisProvider(RecordProvider, CanQuery, CanBrowse, HasCollections):
     """Keeps each record as one Redis string, a JSON object that ``GET`` in redis-cli shows.
 
     Strings, hashes, lists, sets, sorted sets and streams that others wrote are records, too (see the module
@@ -129,6 +131,15 @@ class RedisProvider(RecordProvider, CanQuery, HasCollections):
 
     def scan(self, request: Scan) -> Scanned:
         return self._reader.scan(request)
+
+    def home(self) -> str:
+        return ""
+
+    def look(self, request: Look) -> Seen:
+        return browsing.look(self, self._connection, self._keyspace, request)
+
+    def measure(self, path: str) -> Iterator[Measured]:
+        return browsing.measure(self._connection, self._keyspace, path)
 
     # Collections
 

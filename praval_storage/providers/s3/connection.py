@@ -9,7 +9,9 @@ from threading import RLock
 from typing import Any, TypeVar
 
 import s3fs
+from botocore.exceptions import ConnectTimeoutError
 
+from praval_storage.providers._contact import FirstContact
 from praval_storage.providers.s3.explained import STALE, code_of, explained, missing_bucket
 from praval_storage.providers.s3.settings import S3Settings
 
@@ -19,11 +21,10 @@ Answer = dict[str, Any]
 
 ATTEMPTS = 3
 """How often a request is sent that is not answered, or answered with 5xx."""
-SILENCE = 2
-"""How many times ``timeout`` a server may take for its first answer: connecting alone has ``timeout``."""
 PATIENCE = 4
-"""How many times ``timeout`` a connected server may keep silent: it may have much to write down."""
+"""How many times ``timeout`` a server that has answered may keep silent: it may have much to write down."""
 
+_RETRY_OF_PROBE = "needs-retry.s3.HeadBucket"
 _HEAD_IN_FULL = {"head_object": "get_object", "head_bucket": "list_objects_v2"}
 # A client that is closed in a forked child would wait for a thread that only its parent has.
 _LEFT_TO_THE_PARENT: list[s3fs.S3FileSystem | None] = []
@@ -41,6 +42,7 @@ class Connection:
         self.settings = settings
         self._given = given
         self._opened: s3fs.S3FileSystem | None = None
+        self._contact = FirstContact(None)
         self._pid = os.getpid()
         self._lock = RLock()
 
@@ -58,8 +60,11 @@ class Connection:
         files = self._files
         try:
             return await _in_full(files, method, Bucket=self.settings.bucket, **parameters)
-        except OSError as error:
-            if code_of(error) not in STALE or not self._can_renew():
+        except Exception as error:
+            code = code_of(error)
+            if code is None:
+                self._contact.forget()
+            if code not in STALE or not self._can_renew():
                 raise
         return await _in_full(self._renewed(files), method, Bucket=self.settings.bucket, **parameters)
 
@@ -114,6 +119,7 @@ class Connection:
         """Close what was opened; the next request opens it again."""
         if self._pid != os.getpid():
             self._forget()
+        self._contact.forget()
         with self._lock:
             files, self._opened = self._opened, None
         if files is not None and files is not self._given:
@@ -124,19 +130,22 @@ class Connection:
     @property
     def _files(self) -> s3fs.S3FileSystem:
         with self._lock:
-            if self._opened is None:  # closed by another thread meanwhile
+            if self._opened is None:
                 self._opened = self._given or self._make()
             return self._opened
 
     def _ready(self) -> s3fs.S3FileSystem:
         if self._pid != os.getpid():
             self._forget()
-        with self._lock:
-            if self._opened is None:
-                files = self._given or self._make()
-                self._wait(files, self._reach(files))
-                self._opened = files
-            return self._opened
+        files = self._files
+        try:
+            self._contact.ensure(lambda: self._wait(files, self._reach(files)))
+        except BaseException:
+            with self._lock:
+                if self._opened is files:
+                    self._opened = None  # credentials are looked up anew
+            raise
+        return files
 
     def _forget(self) -> None:
         """What a fork has left to us is of no use: neither the connections nor a lock that somebody held."""
@@ -162,10 +171,12 @@ class Connection:
         return files
 
     async def _reach(self, files: s3fs.S3FileSystem) -> None:
-        """Find out quickly whether there is a server, and a bucket."""
+        """Find out within ``timeout`` whether there is a server, and a bucket."""
+        client = await files.set_session()
+        if files is not self._given:
+            client.meta.events.register_first(_RETRY_OF_PROBE, _settle, unique_id="praval-storage")
         try:
-            await files.set_session()
-            async with asyncio.timeout(self.settings.timeout * SILENCE):
+            async with asyncio.timeout(self.settings.timeout):
                 await files._call_s3("head_bucket", Bucket=self.settings.bucket)  # noqa: SLF001
         except OSError as error:
             code = code_of(error)
@@ -202,6 +213,12 @@ def _wait(files: s3fs.S3FileSystem, work: Coroutine[Any, Any, A]) -> A:
     except BaseException:
         future.cancel()
         raise
+
+
+def _settle(caught_exception: Exception | None = None, **_: object) -> None:
+    """Who refuses to connect, or hangs up, is not asked again; one packet of a connection may be lost."""
+    if caught_exception is not None and not isinstance(caught_exception, ConnectTimeoutError):
+        raise caught_exception
 
 
 async def _close(files: s3fs.S3FileSystem) -> None:
