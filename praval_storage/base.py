@@ -126,6 +126,9 @@ class BaseStorageProvider(ABC):
     }
     """Driver error to ours; the first entry that matches is taken, what is not listed passes through."""
 
+    cures: ClassVar[Mapping[type[BaseException], str]] = {}
+    """What to do about a driver error, for messages; the first entry that matches is taken."""
+
     libraries: ClassVar[Sequence[str]] = ()
     """Packages that reach the backend; ``dm.doctor()`` says their versions."""
 
@@ -577,5 +580,6 @@ def translate(provider: BaseStorageProvider, error: Exception) -> StorageError:
             text = str(error) or type(error).__name__
             for secret in provider.secrets():
                 text = text.replace(secret, "***")
-            return ours(f"{type(error).__name__}: {text}")
+            cure = next((cure for kind, cure in provider.cures.items() if isinstance(error, kind)), None)
+            return ours(f"{type(error).__name__}: {text}", hint=cure)
     raise error

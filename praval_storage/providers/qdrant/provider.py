@@ -108,7 +108,7 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, 
         )
         self._embed = embed
         self._client = client
-        self._others: dict[str, Self] = {}
+        self._others: dict[tuple[str, bool], Self] = {}
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
@@ -208,11 +208,11 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, 
             return browsing.collections(self._engine, request)
         from_token(request.token)
         if request.path == self.collection:
-            return browsing.points(self, self._reader, request)
+            return browsing.points(self, self._indexing, request)
         if request.path not in self.collections():
             return Seen(note="There is no such collection")
         other = self._other(request.path)
-        return replace(browsing.points(other, other._reader, request), collection=request.path)  # noqa: SLF001
+        return replace(browsing.points(other, other._indexing, request), collection=request.path)  # noqa: SLF001
 
     def measure(self, path: str) -> Iterator[Measured]:
         names = [name for name in self.collections() if path in {"", name}]
@@ -222,9 +222,10 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, 
 
     def _other(self, name: str) -> Self:
         """This provider bound to another collection, made once."""
-        if name not in self._others:
-            self._others[name] = self.in_collection(name)
-        return self._others[name]
+        known = name, self.read_only  # a read-only view has the same ones, but for writing
+        if known not in self._others:
+            self._others[known] = self.in_collection(name)
+        return self._others[known]
 
     # Collections and life cycle
 
