@@ -79,12 +79,12 @@ class Compensated:
         """See ``Writer``."""
         entries = self._remembered([draft.key for draft in drafts])
         for draft in drafts:
-            entries[draft.key].begin(Mark(draft.written_at, None), draft.expires_at)
+            entries[draft.key].begin(Mark(draft.written_at), draft.expires_at)
         with self._noting_failure([*entries]):
             results = self._writer.write(drafts, overwrite=overwrite)
         for draft, result in zip(drafts, results, strict=True):
             if result.success:
-                entries[draft.key].finish(Mark(draft.written_at, result.version))
+                entries[draft.key].finish(Mark(draft.written_at), result)
             self._note([draft.key], is_certain=result.success)
         return results
 
