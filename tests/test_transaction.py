@@ -259,7 +259,7 @@ def test_one_provider_under_two_names(dm: DataManager) -> None:
 
 def test_two_providers_of_one_place(dm: DataManager) -> None:
     twin = InMemoryProvider()
-    twin._rows, twin._versions = dm.providers["first"]._rows, dm.providers["first"]._versions  # type: ignore[attr-defined]
+    twin.__dict__ = dm.providers["first"].__dict__
     dm.register_provider("twin", twin)
     before = facts(dm)
     with failing(dm) as tx:
@@ -627,6 +627,27 @@ def test_a_function_that_is_storage_enabled_has_transactions_over_its_providers(
     with pytest.raises(ProviderNotRegisteredError, match="'second' is not among those of"):
         work()
     assert not default.exists_by_key("first", "new")
+
+
+def test_what_is_read_only_is_refused_and_the_rest_undone(dm: DataManager) -> None:
+    dm.register_provider("source", dm.providers["first"], read_only=True)
+    before = facts(dm)
+    writes: list[Callable[[Transaction], object]] = [
+        lambda tx: tx.store(1, "source", "old"),
+        lambda tx: tx.store_many({"old": 1}, "source"),
+        lambda tx: tx.delete_by_key("source", "old"),
+        lambda tx: tx.delete_many(["praval://source/old"]),
+        lambda tx: tx.copy("praval://second/new", "source"),
+        lambda tx: tx.move("praval://source/old", "second"),
+    ]
+    for write in writes:
+        tx = dm.transaction()
+        with pytest.raises(StoragePermissionError, match="registered read-only"), tx:  # noqa: PT012
+            tx.copy("praval://source/old", "second", key="new")
+            write(tx)
+        assert outcomes(tx) == [("copy", "praval://second/new", "undone")]
+        assert facts(dm) == before
+    assert dm.list("second") == []
 
 
 # -- how it looks

@@ -21,11 +21,14 @@ from praval_storage.base import (
     Item,
     RecordProvider,
     StorageResult,
+    changes,
 )
+from praval_storage.diagnosis import Checkup
 from praval_storage.errors import ConfigurationError, UnsupportedOperationError
 from praval_storage.filters import Node
 from praval_storage.places import Look, Measured, Seen, from_token
 from praval_storage.providers.qdrant import browsing, sampling
+from praval_storage.providers.qdrant.checkup import examine
 from praval_storage.providers.qdrant.engine import SEARCH_EF, Engine, Progress, Rules
 from praval_storage.providers.qdrant.filters import expired_before
 from praval_storage.providers.qdrant.reading import Reader
@@ -69,6 +72,8 @@ class QdrantProvider(
             (Malkov and Yashunin, https://arxiv.org/abs/1603.09320).
         allow_pickle: Whether pickled data may be written and read. Reading pickles runs code.
     """
+
+    libraries = ("qdrant-client", "qdrant-edge-py")
 
     def __init__(
         self,
@@ -142,7 +147,7 @@ class QdrantProvider(
     # Queries and searches
 
     def scan(self, request: Scan) -> Scanned:
-        return self._reader.scan(request)
+        return self._indexing.scan(request)
 
     @property
     def metric(self) -> str:
@@ -151,7 +156,7 @@ class QdrantProvider(
         return meant[1].distance if meant else self.settings.distance
 
     def nearest(self, vector: Any, where: Node, limit: int) -> Neighbours:
-        return self._reader.nearest(vector, where, limit)
+        return self._indexing.nearest(vector, where, limit)
 
     def embed(self, text: str) -> Any:
         if self._embed is None:
@@ -172,6 +177,7 @@ class QdrantProvider(
         other.__dict__["_engine"] = self._engine  # one connection for both
         return other
 
+    @changes
     def optimize(self, progress: Progress | None = None, timeout: float | None = None) -> None:
         """Build the HNSW index over all vectors, which makes searches of large collections faster.
 
@@ -253,6 +259,9 @@ class QdrantProvider(
     def health(self) -> str:
         return self._engine.health()
 
+    def diagnose(self) -> Checkup:
+        return examine(self._engine, self._reader.used)
+
     def close(self) -> None:
         while self._others:
             self._others.popitem()[1].close()
@@ -288,6 +297,11 @@ class QdrantProvider(
     @cached_property
     def _reader(self) -> Reader:
         return Reader(self._engine, self._rules, self.load)
+
+    @property
+    def _indexing(self) -> Reader:
+        """The reader that makes payload indexes for filters, where that is wanted."""
+        return replace(self._reader, may_index=not self.read_only)
 
     @cached_property
     def _engine(self) -> Engine:
