@@ -325,6 +325,22 @@ def test_a_lost_connection_is_tried_again_and_undone_once(dm: DataManager) -> No
     assert outcomes(tx) == [("store", "praval://flaky/k", "undone")]
 
 
+def test_an_exception_that_takes_no_notes_stays_what_it_is(dm: DataManager) -> None:
+    class FrozenError(MyError):
+        def __setattr__(self, name: str, value: object) -> None:
+            raise AttributeError("frozen")
+
+    def work() -> None:
+        with tx:
+            tx.store(1, "first", "new")
+            raise FrozenError
+
+    tx = dm.transaction()
+    with pytest.raises(FrozenError):
+        work()
+    assert outcomes(tx) == [("store", "praval://first/new", "undone")]
+
+
 # -- expiry
 
 
