@@ -493,6 +493,26 @@ class CanTransact(BaseStorageProvider):
         """This provider in the transaction another one is bound to; ``None`` when that one is elsewhere."""
 
 
+class HasForeign(BaseStorageProvider):
+    """Holds what others wrote in forms of their own, which ``put`` would turn into records of ours."""
+
+    @abstractmethod
+    def dump(self, rows: Mapping[str, Stored | None]) -> dict[str, Stored]:
+        """What others have under some keys, with bodies that only :meth:`restore` understands.
+
+        Args:
+            rows: What ``read`` found; ``None`` too where there is something that it cannot read.
+
+        Raises:
+            UnsupportedOperationError: It could not be put back as it is.
+        """
+
+    @abstractmethod
+    @changes
+    def restore(self, rows: Sequence[Stored], *, overwrite: bool) -> list[StorageResult]:
+        """Put back what :meth:`dump` gave; one result each, in order."""
+
+
 class HasCollections(BaseStorageProvider):
     """Is bound to one of several collections: directory, table, key prefix, Qdrant collection."""
 
@@ -542,6 +562,7 @@ _WORDS: dict[type[BaseStorageProvider], str] = {
     CanPurge: "purge expired records",
     CanTransact: "transact",
     CanBrowse: "browse",
+    HasForeign: "keep what others wrote as it is",
     HasCollections: "hold collections",
 }
 
