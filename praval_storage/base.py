@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha1
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, NamedTuple, Protocol, Self
+from typing import Any, BinaryIO, ClassVar, NamedTuple, Protocol, Self, TypeVar
 
+from praval_storage.diagnosis import Checkup
 from praval_storage.display import as_html, facts
 from praval_storage.errors import (
     ConfigurationError,
@@ -39,6 +40,24 @@ from praval_storage.scan import Neighbours, Scan, Scanned, select
 from praval_storage.serialization import Content, decode, encode, encode_metadata
 
 ErrorMap = Mapping[type[BaseException], type[StorageError]]
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def changes(method: Method) -> Method:
+    """Mark a method that changes what is stored: a provider that is registered read-only refuses it.
+
+    What overrides such a method need not be marked again.
+    """
+    vars(method)[_CHANGES] = True
+    return method
+
+
+def is_changing(kind: type, name: str) -> bool:
+    """Whether a method of a class, or one that it overrides, is marked with ``changes``."""
+    return any(_CHANGES in getattr(vars(each).get(name), "__dict__", ()) for each in kind.__mro__)
+
+
+_CHANGES = "_praval_changes"
 
 
 class Item(NamedTuple):
@@ -107,6 +126,12 @@ class BaseStorageProvider(ABC):
     }
     """Driver error to ours; the first entry that matches is taken, what is not listed passes through."""
 
+    libraries: ClassVar[Sequence[str]] = ()
+    """Packages that reach the backend; ``dm.doctor()`` says their versions."""
+
+    read_only: ClassVar[bool] = False
+    """Whether it was registered to be read only; see the module ``read_only``."""
+
     def __init__(self, name: str) -> None:
         self.name = name
 
@@ -119,6 +144,7 @@ class BaseStorageProvider(ABC):
         )
 
     @abstractmethod
+    @changes
     def store(self, key: str, data: Any, metadata: dict[str, Any]) -> StorageResult:
         """Keep ``data`` under ``key``, replacing what was there."""
 
@@ -131,6 +157,7 @@ class BaseStorageProvider(ABC):
         """
 
     @abstractmethod
+    @changes
     def delete(self, key: str) -> bool:
         """Remove ``key``; whether it was there."""
 
@@ -140,6 +167,7 @@ class BaseStorageProvider(ABC):
             "This provider cannot be queried", provider=self.name, operation="query"
         )
 
+    @changes
     def write(self, drafts: Sequence[Draft], *, overwrite: bool = True) -> list[StorageResult]:
         """Store several records, one result each, in order; a failing item does not stop the others.
 
@@ -156,6 +184,7 @@ class BaseStorageProvider(ABC):
         """
         return [self._find(key) for key in keys]
 
+    @changes
     def remove(self, keys: Sequence[str]) -> list[bool]:
         """Delete several records with distinct keys; whether each was there. Here: one ``delete`` each."""
         return [self._discard(key) for key in keys]
@@ -168,12 +197,22 @@ class BaseStorageProvider(ABC):
         """Reach the backend once: a few words about it. Raises what a failing call would raise."""
         return ""
 
+    def diagnose(self) -> Checkup:
+        """What ``dm.doctor()`` should say of a backend that answers. Changes nothing that is stored."""
+        return Checkup()
+
     def close(self) -> None:
         """Let go of connections and files; the provider may be used again afterwards."""
 
     def secrets(self) -> Iterable[str]:
         """Settings that no message may show."""
         return ()
+
+    def __copy__(self) -> Self:
+        """One that shares connections; ``__reduce__``, which copies go by otherwise, leaves them behind."""
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        return twin
 
     def __enter__(self) -> Self:
         return self
@@ -239,6 +278,7 @@ class RecordProvider(BaseStorageProvider):
         self.allow_pickle = allow_pickle
 
     @abstractmethod
+    @changes
     def put(self, items: Sequence[Item], *, overwrite: bool) -> list[StorageResult]:
         """Store encoded records with distinct keys, one result each, in order.
 
@@ -424,6 +464,7 @@ class CanPurge(BaseStorageProvider):
     """Reclaims the space of expired records on request."""
 
     @abstractmethod
+    @changes
     def purge_expired(self) -> int:
         """Remove expired records; how many."""
 
