@@ -154,5 +154,10 @@ def __getattr__(name: str) -> Any:
     return value
 
 
+def load_ipython_extension(shell: Any) -> None:
+    """``%load_ext praval_storage``: the magics ``%dm`` and ``%%dm_query``."""
+    import_module(f"{__name__}.jupyter.magics").load(shell)
+
+
 def __dir__() -> list[str]:
     return [*__all__, "__version__"]
