@@ -19,6 +19,7 @@ from praval_storage.errors import (
     StorageTimeoutError,
     UnsupportedOperationError,
 )
+from praval_storage.read_only import reads_only, refusal
 from praval_storage.registry import Factory, installed_names, made
 
 T = TypeVar("T")
@@ -70,9 +71,15 @@ class Statistics:
 
 
 class ProviderSet(Mapping[str, BaseStorageProvider]):
-    """Providers by storage type, each made when it is first used; safe to use from several threads."""
+    """Providers by storage type, each made when it is first used; safe to use from several threads.
 
-    def __init__(self) -> None:
+    Args:
+        read_only: Whether all of them are for reading only.
+    """
+
+    def __init__(self, *, read_only: bool = False) -> None:
+        self.read_only = read_only
+        self._read_only: set[str] = set()
         self._lock = RLock()
         self._made: dict[str, BaseStorageProvider] = {}
         self._factories: dict[str, Factory] = {}
@@ -81,13 +88,17 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
         self._last: dict[str, Health] = {}
         self.statistics: dict[tuple[str, str], Statistics] = {}
         self.changes = 0  # how often a provider came or went
+        self.origin = ""  # which environment they were made from, for people
 
     def __getitem__(self, name: str) -> BaseStorageProvider:
+        if (known := self._made.get(name)) is not None:
+            return known  # without waiting for another one that is being made
         with self._lock:
             if name not in self._made:
                 if name not in self._factories:
                     raise self._unknown(name)
-                self._made[name] = made(name, self._factories[name])
+                provider = made(name, self._factories[name])
+                self._made[name] = reads_only(provider, name) if self.is_read_only(name) else provider
             return self._made[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -102,7 +113,9 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
     def __repr__(self) -> str:
         return f"Providers({', '.join(self)})"
 
-    def register(self, name: str, provider: BaseStorageProvider | Factory) -> None:
+    def register(
+        self, name: str, provider: BaseStorageProvider | Factory, *, read_only: bool = False
+    ) -> None:
         """Put a provider, or a function that makes one, under a name; what was there is closed."""
         given: object = name  # notebooks are not type-checked
         if not isinstance(given, str) or not given.strip() or not given.isprintable():
@@ -117,8 +130,10 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
         with self._lock:
             if name in self:
                 self.unregister(name)
+            if read_only:
+                self._read_only.add(name)
             if isinstance(provider, BaseStorageProvider):
-                self._made[name] = provider
+                self._made[name] = reads_only(provider, name) if self.is_read_only(name) else provider
             else:
                 self._factories[name] = provider
             self.changes += 1
@@ -130,6 +145,7 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
                 raise ProviderNotRegisteredError(f"Provider {name!r} not registered")
             self._factories.pop(name, None)
             self._answered.discard(name)
+            self._read_only.discard(name)
             self.changes += 1
             for key in [key for key in self._bound if key[0] == name]:
                 self._bound.pop(key).close()
@@ -150,6 +166,19 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
     def writer(self, name: str, collection: str | None = None) -> Writer:
         """What changes the data of a storage type: every write of every operation goes through it."""
         return self.find(name, collection)
+
+    def is_read_only(self, name: str) -> bool:
+        """Whether a provider is for reading only."""
+        return self.read_only or name in self._read_only
+
+    def check_writable(self, name: str, operation: str, key: str | None = None) -> None:
+        """Raise when a provider is for reading only; it is not made for that.
+
+        Raises:
+            StoragePermissionError: It is; the text says how to change it.
+        """
+        if self.is_read_only(name) and name in self:
+            raise refusal(name, operation, key, whole=self.read_only)
 
     def require(self, name: str, capability: type[T], operation: str, collection: str | None = None) -> T:
         """The provider as an instance of a capability.
@@ -208,13 +237,14 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
             in_full: With where each of them is and how long the call took, which differ from run to run.
         """
         last = {name: self.last_call(name) for name in self}
+        notes = {name: self._remark(name) for name in self}
         down = sum(each.status == "down" for each in last.values())
         title = f"{title}: {counted(len(last), 'provider')}{f', {down} down' if down else ''}"
         if not in_full:
-            rows = [[name, each.status, each.detail] for name, each in last.items()]
+            rows = [[name, each.status, notes[name]] for name, each in last.items()]
             return Table(title, ("provider", "state", ""), rows, 0)
         full = [
-            [name, each.status, _took(each), each.detail, self.place(name)] for name, each in last.items()
+            [name, each.status, _took(each), notes[name], self.place(name)] for name, each in last.items()
         ]
         return Table(title, ("provider", "state", "last call", "", "where"), full, 0)
 
@@ -231,6 +261,10 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
             f"Provider {name!r} not registered",
             hint=f"Add it: dm.register_provider({name!r}{provider}). Registered: {', '.join(self) or 'none'}",
         )
+
+    def _remark(self, name: str) -> str:
+        texts = ("read-only" if self.is_read_only(name) else "", self.last_call(name).detail)
+        return ", ".join(filter(None, texts))
 
     def _timed(self, name: str, operation: str, key: str | None, work: Callable[[], T]) -> T:
         started = perf_counter()

@@ -97,6 +97,14 @@ class Members(ProviderSet):
                 self._found[target] = self._joined(target, self._all.find(*target))
             return self._found[target]
 
+    def is_read_only(self, name: str) -> bool:
+        """Whether a provider is for reading only."""
+        return self._all.is_read_only(name)
+
+    def check_writable(self, name: str, operation: str, key: str | None = None) -> None:
+        """Raise when a provider is for reading only."""
+        self._all.check_writable(name, operation, key)
+
     def writer(self, name: str, collection: str | None = None) -> Writer:
         """What changes the data of a storage type, so that it can be undone."""
         target = Target(name, collection)

@@ -23,6 +23,7 @@ from praval_storage.base import (
     RecordProvider,
     StorageResult,
 )
+from praval_storage.diagnosis import Checkup
 from praval_storage.errors import (
     ConfigurationError,
     StorageConnectionError,
@@ -35,6 +36,7 @@ from praval_storage.places import Look, Measured, Seen, from_token
 from praval_storage.providers.postgresql import browsing
 from praval_storage.providers.postgresql.browsing import Bounded
 from praval_storage.providers.postgresql.browsing_rows import Records, Rows
+from praval_storage.providers.postgresql.checkup import examine
 from praval_storage.providers.postgresql.connections import Connections
 from praval_storage.providers.postgresql.existing import ExistingTable
 from praval_storage.providers.postgresql.layout import Layout
@@ -96,6 +98,7 @@ class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, CanTransact, CanBro
         allow_pickle: Whether pickled data may be written and read. Reading pickles runs code.
     """
 
+    libraries = ("psycopg", "psycopg-pool")
     errors: ClassVar[ErrorMap] = {
         psycopg.errors.InsufficientPrivilege: StoragePermissionError,
         psycopg.errors.InvalidAuthorizationSpecification: StoragePermissionError,
@@ -286,6 +289,10 @@ class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, CanTransact, CanBro
             version = connection.info.parameter_status("server_version") or ""
             connection.execute("SELECT 1")
         return f"PostgreSQL {version.partition(' ')[0]} at {self.settings.place}"
+
+    def diagnose(self) -> Checkup:
+        with self._connections.connection() as connection:
+            return examine(connection, self._statements, self.settings.schema, read_only=self.read_only)
 
     def close(self) -> None:
         self._known = None

@@ -197,6 +197,9 @@ class EdgeEngine:
         found = Path(self.place).glob(f"*/{CONFIG}")
         return sorted(config.parent.name for config in found if not config.parent.name.startswith("."))
 
+    def server(self) -> str:
+        return "Qdrant, embedded"
+
     def health(self) -> str:
         if self.schema() is None:
             return f"embedded, {self.place}, no collection {self._collection!r} yet"

@@ -20,11 +20,14 @@ from praval_storage.base import (
     Item,
     RecordProvider,
     StorageResult,
+    changes,
 )
+from praval_storage.diagnosis import Checkup
 from praval_storage.errors import ConfigurationError, UnsupportedOperationError
 from praval_storage.filters import Node
 from praval_storage.places import Look, Measured, Seen, from_token
 from praval_storage.providers.qdrant import browsing, sampling
+from praval_storage.providers.qdrant.checkup import examine
 from praval_storage.providers.qdrant.engine import SEARCH_EF, Engine, Progress, Rules
 from praval_storage.providers.qdrant.filters import expired_before
 from praval_storage.providers.qdrant.reading import Reader
@@ -66,6 +69,8 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, 
             (Malkov and Yashunin, https://arxiv.org/abs/1603.09320).
         allow_pickle: Whether pickled data may be written and read. Reading pickles runs code.
     """
+
+    libraries = ("qdrant-client", "qdrant-edge-py")
 
     def __init__(
         self,
@@ -139,7 +144,7 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, 
     # Queries and searches
 
     def scan(self, request: Scan) -> Scanned:
-        return self._reader.scan(request)
+        return self._indexing.scan(request)
 
     @property
     def metric(self) -> str:
@@ -148,7 +153,7 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, 
         return meant[1].distance if meant else self.settings.distance
 
     def nearest(self, vector: Any, where: Node, limit: int) -> Neighbours:
-        return self._reader.nearest(vector, where, limit)
+        return self._indexing.nearest(vector, where, limit)
 
     def embed(self, text: str) -> Any:
         if self._embed is None:
@@ -169,6 +174,7 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, 
         other.__dict__["_engine"] = self._engine  # one connection for both
         return other
 
+    @changes
     def optimize(self, progress: Progress | None = None, timeout: float | None = None) -> None:
         """Build the HNSW index over all vectors, which makes searches of large collections faster.
 
@@ -236,6 +242,9 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, 
     def health(self) -> str:
         return self._engine.health()
 
+    def diagnose(self) -> Checkup:
+        return examine(self._engine, self._reader.used)
+
     def close(self) -> None:
         while self._others:
             self._others.popitem()[1].close()
@@ -271,6 +280,11 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, 
     @cached_property
     def _reader(self) -> Reader:
         return Reader(self._engine, self._rules, self.load)
+
+    @property
+    def _indexing(self) -> Reader:
+        """The reader that makes payload indexes for filters, where that is wanted."""
+        return replace(self._reader, may_index=not self.read_only)
 
     @cached_property
     def _engine(self) -> Engine:

@@ -8,11 +8,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from praval_storage.base import boundary
+from praval_storage.diagnosis import Checkup
 from praval_storage.errors import ConfigurationError, StoragePermissionError
 from praval_storage.keys import validate_key
 from praval_storage.paging import in_places
 from praval_storage.places import Look, Measured, Place, Seen, as_folder
 from praval_storage.providers._objects import ObjectProvider
+from praval_storage.providers.s3.checkup import examine
 from praval_storage.providers.s3.connection import Connection
 from praval_storage.providers.s3.settings import S3Settings
 from praval_storage.providers.s3.store import S3Store
@@ -78,6 +80,8 @@ class S3Provider(ObjectProvider):
     Raises:
         ConfigurationError: A setting is of the wrong shape, or ``filesystem`` comes with its own credentials.
     """
+
+    libraries = ("s3fs", "aiobotocore", "botocore")
 
     def __init__(
         self,
@@ -215,6 +219,9 @@ class S3Provider(ObjectProvider):
         return in_places(
             request, [Place(f"{name}/", name, "bucket", True, True) for name in names], "ListBuckets", note
         )
+
+    def diagnose(self) -> Checkup:
+        return examine(self._connection, self.settings.prefix + self._start, read_only=self.read_only)
 
     def secrets(self) -> Iterable[str]:
         given = self.settings
