@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         UnsupportedOperationError,
     )
     from praval_storage.manager import DataManager
+    from praval_storage.options import set_options
     from praval_storage.places import Column, Count, Look, Measured, Place, Seen
     from praval_storage.records import Record
     from praval_storage.reference import DataReference
@@ -88,6 +89,7 @@ _HOME = {
         "UnsupportedOperationError",
     ),
     "manager": ("DataManager",),
+    "options": ("set_options",),
     "places": ("Column", "Count", "Look", "Measured", "Place", "Seen"),
     "records": ("Record",),
     "reference": ("DataReference",),
@@ -142,6 +144,7 @@ __all__ = [
     "get_data_manager",
     "requires_storage",
     "reset_data_manager",
+    "set_options",
     "storage_enabled",
 ]
 

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
-from praval_storage import looking, preview, writing
+from praval_storage import looking, overview, preview, writing
 from praval_storage.base import BaseStorageProvider, CanPurge
 from praval_storage.diagnosis import DoctorReport
-from praval_storage.display import as_html, as_text, code
 from praval_storage.doctor import examine
 from praval_storage.operations import Operations
 from praval_storage.optional import library
@@ -247,11 +246,10 @@ class DataManager(Operations):
         self.close()
 
     def __repr__(self) -> str:
-        return as_text(self._providers.overview(self._title))
+        return overview.text(self._providers, self._title)
 
     def _repr_html_(self) -> str:
-        steps = [f"dm.list({next(iter(self._providers), '...')!r})", "dm.query(...)", "dm.health()"]
-        return as_html(self._providers.overview(self._title, in_full=True)) + code("   ".join(steps))
+        return overview.html(self._providers, self._title)
 
     @property
     def _title(self) -> str:
