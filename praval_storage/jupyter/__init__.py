@@ -1,0 +1,1 @@
+"""What a notebook user sees, and says in magics."""
