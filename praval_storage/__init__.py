@@ -18,15 +18,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from praval_storage.base import (
         BaseStorageProvider,
+        CanBrowse,
         CanPurge,
         CanQuery,
         CanSearch,
         CanStream,
+        CanTransact,
         HasCollections,
+        HasVectors,
         RecordProvider,
         StorageResult,
     )
     from praval_storage.decorators import requires_storage, storage_enabled
+    from praval_storage.environment import get_data_manager, reset_data_manager
     from praval_storage.errors import (
         ConfigurationError,
         InvalidFilterError,
@@ -39,28 +43,35 @@ if TYPE_CHECKING:
         StorageError,
         StoragePermissionError,
         StorageTimeoutError,
+        TransactionError,
         UnsupportedOperationError,
     )
-    from praval_storage.manager import DataManager, get_data_manager, reset_data_manager
+    from praval_storage.manager import DataManager
+    from praval_storage.places import Column, Count, Look, Measured, Place, Seen
     from praval_storage.records import Record
     from praval_storage.reference import DataReference
     from praval_storage.results import BatchResult, Listing, Outcome, QueryResult, SearchResult
     from praval_storage.scan import Plan
+    from praval_storage.transaction import Transaction, TransactionReport
 
 __version__ = "0.1.0"
 
 _HOME = {
     "base": (
         "BaseStorageProvider",
+        "CanBrowse",
         "CanPurge",
         "CanQuery",
         "CanSearch",
         "CanStream",
+        "CanTransact",
         "HasCollections",
+        "HasVectors",
         "RecordProvider",
         "StorageResult",
     ),
     "decorators": ("requires_storage", "storage_enabled"),
+    "environment": ("get_data_manager", "reset_data_manager"),
     "errors": (
         "ConfigurationError",
         "InvalidFilterError",
@@ -73,45 +84,60 @@ _HOME = {
         "StorageError",
         "StoragePermissionError",
         "StorageTimeoutError",
+        "TransactionError",
         "UnsupportedOperationError",
     ),
-    "manager": ("DataManager", "get_data_manager", "reset_data_manager"),
+    "manager": ("DataManager",),
+    "places": ("Column", "Count", "Look", "Measured", "Place", "Seen"),
     "records": ("Record",),
     "reference": ("DataReference",),
     "results": ("BatchResult", "Listing", "Outcome", "QueryResult", "SearchResult"),
     "scan": ("Plan",),
+    "transaction": ("Transaction", "TransactionReport"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
     "BaseStorageProvider",
     "BatchResult",
+    "CanBrowse",
     "CanPurge",
     "CanQuery",
     "CanSearch",
     "CanStream",
+    "CanTransact",
+    "Column",
     "ConfigurationError",
+    "Count",
     "DataManager",
     "DataReference",
     "HasCollections",
+    "HasVectors",
     "InvalidFilterError",
     "InvalidKeyError",
     "KeyExistsError",
     "KeyNotFoundError",
     "Listing",
+    "Look",
+    "Measured",
     "Outcome",
+    "Place",
     "Plan",
     "ProviderNotRegisteredError",
     "QueryResult",
     "Record",
     "RecordProvider",
     "SearchResult",
+    "Seen",
     "SerializationError",
     "StorageConnectionError",
     "StorageError",
     "StoragePermissionError",
     "StorageResult",
     "StorageTimeoutError",
+    "Transaction",
+    "TransactionError",
+    "TransactionReport",
     "UnsupportedOperationError",
     "get_data_manager",
     "requires_storage",

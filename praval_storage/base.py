@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, NamedTuple, Self
+from typing import Any, BinaryIO, ClassVar, NamedTuple, Protocol, Self
 
 from praval_storage.display import as_html, facts
 from praval_storage.errors import (
@@ -31,7 +31,9 @@ from praval_storage.errors import (
 )
 from praval_storage.filters import Node, parse
 from praval_storage.keys import validate_key
+from praval_storage.places import Look, Measured, Seen
 from praval_storage.records import MISSING, Draft, Stored
+from praval_storage.sampling import VectorSample
 from praval_storage.scan import Neighbours, Scan, Scanned, select
 from praval_storage.serialization import Content, decode, encode, encode_metadata
 
@@ -94,7 +96,7 @@ class BaseStorageProvider(ABC):
         """A provider configured by environment variables."""
         raise ConfigurationError(
             f"{cls.__name__} is not configured by the environment",
-            hint="Make one and pass it to register_provider",
+            hint="Give its settings: register_provider(name, {...}), or an instance of it",
         )
 
     @abstractmethod
@@ -291,6 +293,16 @@ class RecordProvider(BaseStorageProvider):
         return encode(draft.data, key=draft.key, format=draft.format, allow_pickle=self.allow_pickle)
 
 
+class Writer(Protocol):
+    """The two calls that change data."""
+
+    def write(self, drafts: Sequence[Draft], *, overwrite: bool = True) -> list[StorageResult]:
+        """See ``BaseStorageProvider.write``."""
+
+    def remove(self, keys: Sequence[str]) -> list[bool]:
+        """See ``BaseStorageProvider.remove``."""
+
+
 class CanQuery(BaseStorageProvider):
     """Lists its records and filters them natively as far as it can."""
 
@@ -329,6 +341,22 @@ class CanSearch(BaseStorageProvider):
         """The vector of a text, by the embedding function the provider was given."""
 
 
+class HasVectors(BaseStorageProvider):
+    """Gives out the vectors of its records, as a map of them needs it."""
+
+    @abstractmethod
+    def sample_vectors(self, limit: int, seed: int) -> VectorSample:
+        """``limit`` records, or all, chosen evenly and alike for the same seed."""
+
+    @abstractmethod
+    def vectors_of(self, keys: Sequence[str]) -> list[Any]:
+        """The vectors under these keys, in order, ``None`` where there is none."""
+
+    @abstractmethod
+    def with_vector(self, name: str) -> Self:
+        """The same connection with another of several vectors per record in mind."""
+
+
 class CanStream(BaseStorageProvider):
     """Reads bodies piecewise, and writes drafts whose data is a file object or ``Path`` the same way."""
 
@@ -343,6 +371,27 @@ class CanPurge(BaseStorageProvider):
     @abstractmethod
     def purge_expired(self) -> int:
         """Remove expired records; how many."""
+
+
+class CanTransact(BaseStorageProvider):
+    """Makes many calls one transaction of its backend: all of them or none, seen by nobody else before."""
+
+    @abstractmethod
+    def transaction(self) -> AbstractContextManager[Self]:
+        """This provider bound to a new transaction, which is committed at the end, and rolled back by an
+        exception.
+
+        A call that fails inside has changed nothing, and leaves the transaction usable. After the end the
+        bound provider still reads, outside of it.
+
+        Raises:
+            StorageError: At the end: the backend refused to commit and has rolled back.
+            TransactionError: At the end: it is not known whether it has committed.
+        """
+
+    @abstractmethod
+    def joining(self, other: BaseStorageProvider) -> Self | None:
+        """This provider in the transaction another one is bound to; ``None`` when that one is elsewhere."""
 
 
 class HasCollections(BaseStorageProvider):
@@ -362,12 +411,38 @@ class HasCollections(BaseStorageProvider):
         """The same connection bound to another collection."""
 
 
+class CanBrowse(BaseStorageProvider):
+    """Shows what is there a page at a time, in places; see :mod:`praval_storage.places`.
+
+    A provider that only is a ``CanQuery`` is shown as well: its keys as a tree with ``/`` between the parts,
+    at the price of a scan for each page.
+    """
+
+    @abstractmethod
+    def home(self) -> str:
+        """Path of the place where the records of this provider are, those with no collection named."""
+
+    @abstractmethod
+    def look(self, request: Look) -> Seen:
+        """One page of a place: one bounded piece of work, a place that is not there being empty.
+
+        Walking all pages shows every record that stays as it is exactly once.
+        """
+
+    @abstractmethod
+    def measure(self, path: str) -> Iterator[Measured]:
+        """Count what is below a place, in pieces: running totals, the last one ``done``."""
+
+
 _WORDS: dict[type[BaseStorageProvider], str] = {
     RecordProvider: "keep metadata and expiry",
     CanQuery: "query",
     CanSearch: "search by vector",
+    HasVectors: "map its vectors",
     CanStream: "stream",
     CanPurge: "purge expired records",
+    CanTransact: "transact",
+    CanBrowse: "browse",
     HasCollections: "hold collections",
 }
 

@@ -71,10 +71,15 @@ def store_many(
 def for_each(
     providers: ProviderSet,
     operation: str,
-    references: Sequence[Reference],
-    work: Callable[[BaseStorageProvider, list[str]], list[Outcome]],
+    references: Iterable[Reference],
+    work: Callable[[Target, list[str]], list[Outcome]],
 ) -> list[Outcome]:
     """Do one batch call per provider and collection; the outcomes in the order of the references."""
+    if isinstance(references, str):
+        raise ConfigurationError(
+            f"{operation} takes several references, not one",
+            hint=f"Put it in a list, or use {operation.removesuffix('_many')}",
+        )
     outcomes: dict[int, Outcome] = {}
     places: dict[Target, list[tuple[int, str]]] = {}
     for place, reference in enumerate(references):
@@ -87,14 +92,18 @@ def for_each(
     for target, wanted in places.items():
         found = _batch(providers, operation, target, [key for _, key in wanted], work)
         outcomes.update(zip([place for place, _ in wanted], found, strict=True))
-    return [outcomes[place] for place in range(len(references))]
+    return [outcomes[place] for place in range(len(outcomes))]
 
 
-def removed(provider: BaseStorageProvider, keys: list[str]) -> list[Outcome]:
+def delete_many(providers: ProviderSet, references: Iterable[Reference]) -> list[Outcome]:
     """Remove records: for each whether it was there. A key that comes twice is there only once."""
-    distinct = list(dict.fromkeys(keys))
-    there = dict(zip(distinct, provider.remove(distinct), strict=True))
-    return [Outcome(key, there.pop(key, False), None) for key in keys]
+
+    def work(target: Target, keys: list[str]) -> list[Outcome]:
+        distinct = list(dict.fromkeys(keys))
+        there = dict(zip(distinct, providers.writer(*target).remove(distinct), strict=True))
+        return [Outcome(key, there.pop(key, False), None) for key in keys]
+
+    return for_each(providers, "delete_many", references, work)
 
 
 def _write(
@@ -105,11 +114,12 @@ def _write(
     overwrite: bool,
 ) -> list[Outcome]:
     try:
+        writer = providers.writer(*target)
         results = providers.call(
             target.storage_type,
             "store_many",
             None,
-            lambda: provider.write(drafts, overwrite=overwrite),
+            lambda: writer.write(drafts, overwrite=overwrite),
             again=overwrite,
         )
     except StorageError as error:
@@ -127,7 +137,7 @@ def _batch(
     operation: str,
     target: Target,
     keys: list[str],
-    work: Callable[[BaseStorageProvider, list[str]], list[Outcome]],
+    work: Callable[[Target, list[str]], list[Outcome]],
 ) -> list[Outcome]:
     try:
         provider = providers.find(*target)
@@ -140,7 +150,7 @@ def _batch(
         chunk = keys[start : start + size]
         try:
             only = chunk[0] if len(chunk) == 1 else None
-            outcomes += providers.call(target.storage_type, operation, only, partial(work, provider, chunk))
+            outcomes += providers.call(target.storage_type, operation, only, partial(work, target, chunk))
         except StorageError as error:
             outcomes += [Outcome(key, None, error) for key in chunk]
     for outcome in outcomes:

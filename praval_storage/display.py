@@ -21,6 +21,7 @@ NAMED = 3
 
 _NUMERIC = frozenset({"size", "score"})
 _UNITS = ("kB", "MB", "GB", "TB", "PB")
+_THOUSANDS = ("", "k", "M", "G", "T")
 
 
 class Table(NamedTuple):
@@ -76,6 +77,14 @@ def value_text(value: Any) -> str:
 def counted(number: int, noun: str) -> str:
     """``no records``, ``1 record``, ``1 204 records``."""
     return f"{_grouped(number) if number else 'no'} {noun}{'' if number == 1 else 's'}"
+
+
+def counted_text(number: int, how: str = "exact") -> str:
+    """``1 204``; ``~1.2 M`` for an estimate; ``>= 48`` when there may be more."""
+    if how != "estimate":
+        return f"{'>= ' if how == 'at least' else ''}{_grouped(number)}"
+    thousands = min((len(str(number)) - 1) // 3, len(_THOUSANDS) - 1)
+    return f"~{number / 1000**thousands:.1f} {_THOUSANDS[thousands]}" if thousands else f"~{number}"
 
 
 def listed(texts: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ StorageError
 ├── StorageConnectionError        (ConnectionError)
 ├── StoragePermissionError        (PermissionError)
 ├── StorageTimeoutError           (TimeoutError)
+├── TransactionError
 └── UnsupportedOperationError     (NotImplementedError)
 """
 
@@ -112,6 +113,20 @@ class StoragePermissionError(StorageError, PermissionError):
 
 class StorageTimeoutError(StorageError, TimeoutError):
     """The backend did not answer in time."""
+
+
+class TransactionError(StorageError):
+    """A transaction is over, or was rolled back and not all of it could be undone.
+
+    Attributes:
+        report: The ``TransactionReport``: what was undone and what could not be; ``None`` when nothing was
+            rolled back.
+    """
+
+    report: Any = None
+
+    def __reduce__(self) -> Any:
+        return (*super().__reduce__(), {"report": self.report})
 
 
 class UnsupportedOperationError(StorageError, NotImplementedError):

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
-from io import BytesIO
-from threading import Lock
-from typing import Any, BinaryIO, Self, TypeVar, overload
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Self
 
-from praval_storage import batches, copying, reading, writing
-from praval_storage.base import BaseStorageProvider, CanPurge, CanStream, RecordProvider
+from praval_storage import looking, preview, writing
+from praval_storage.base import BaseStorageProvider, CanPurge
 from praval_storage.display import as_html, as_text, code
-from praval_storage.errors import KeyNotFoundError
+from praval_storage.operations import Operations
+from praval_storage.optional import library
+from praval_storage.places import Look, Measured, Seen
 from praval_storage.provider_set import HealthReport, ProviderSet, Statistics
-from praval_storage.records import MISSING
-from praval_storage.reference import DataReference
-from praval_storage.registry import provider_class
-from praval_storage.results import BatchResult, Listing, Outcome, QueryResult, SearchResult
-from praval_storage.writing import Incoming, Lifetime, Reference, Target
+from praval_storage.registry import make_provider
+from praval_storage.transaction import Transaction
+from praval_storage.writing import Reference, Target
 
-T = TypeVar("T")
-Filters = Mapping[str, Any] | None
-Keys = list[str]
-Outcomes = list[Outcome]
+if TYPE_CHECKING:
+    from praval_storage.mapping import VectorMap
 
 
-class DataManager:
+class DataManager(Operations):
     """Stores, finds, queries, searches and moves records on any number of providers.
 
     Everything that takes a reference also takes its URI; ``collection=`` reaches another directory, table,
@@ -34,7 +28,7 @@ class DataManager:
     several threads.
 
     Args:
-        providers: Providers by storage type; :func:`get_data_manager` has one with defaults.
+        providers: Providers by storage type; :func:`praval_storage.get_data_manager` has one with defaults.
     """
 
     def __init__(self, providers: Mapping[str, BaseStorageProvider] | None = None) -> None:
@@ -48,337 +42,98 @@ class DataManager:
         return self._providers
 
     def register_provider(
-        self, name: str, provider: BaseStorageProvider | Callable[[], BaseStorageProvider]
+        self,
+        name: str,
+        provider: BaseStorageProvider | Callable[[], BaseStorageProvider] | Mapping[str, Any] | None = None,
     ) -> None:
-        """Make a provider, or what a function returns when it is first needed, available as a storage type.
+        """Make a provider available as a storage type.
 
         A provider that was registered under the name is closed and replaced.
+
+        Args:
+            name: The storage type.
+            provider: The provider, or a function that makes it when it is first needed. Of a provider that
+                is built in, or that an installed package offers under this name: its settings, or nothing
+                for those that environment variables say.
+
+        Raises:
+            ConfigurationError: The name or a setting is not legal, or the package that offers the provider
+                is broken.
+            ProviderNotRegisteredError: No provider of this name is installed.
         """
+        if provider is None or (
+            isinstance(provider, Mapping) and not isinstance(provider, BaseStorageProvider)
+        ):
+            provider = make_provider(name, provider)
         self._providers.register(name, provider)
 
     def unregister_provider(self, name: str) -> None:
         """Close and forget a provider. Its data stays where it is."""
         self._providers.unregister(name)
 
-    def store(
-        self,
-        data: Any,
-        storage_type: str,
-        key: str | None = None,
-        metadata: Mapping[str, Any] | None = None,
-        *,
-        ttl: Lifetime = None,
-        overwrite: bool = True,
-        format: str | None = None,
-        collection: str | None = None,
-    ) -> DataReference:
-        """Store a value, replacing what the key held before.
+    def transaction(self) -> Transaction:
+        """Several writes of which all stay or none: ``with dm.transaction() as tx: tx.store(...)``.
 
-        Args:
-            data: Any storable value. A ``Path`` or binary file object stands for its content and is streamed
-                where the provider can.
-            storage_type: Name of the provider.
-            key: Key of the record; a time-sortable unique one is made when ``None``.
-            metadata: JSON object kept with the data; filters reach it as ``metadata.<field>``.
-            ttl: Seconds (or ``timedelta``) from now after which the record ceases to exist;
-                ``metadata["ttl"]`` means the same.
-            overwrite: Whether an existing key is replaced.
-            format: Stored format, for example ``"csv"``; by default the key's suffix, else the type, decides.
-            collection: Another collection than the provider's own.
-
-        Raises:
-            KeyExistsError: The key exists and ``overwrite`` is false.
-            SerializationError: The data cannot be stored without losing something.
+        Only what is done through ``tx`` takes part. See :class:`~praval_storage.transaction.Transaction`.
         """
-        draft = writing.make_draft(Incoming(key, data, metadata), ttl, format)
-        return writing.store_one(
-            self._providers, Target(storage_type, collection), draft, overwrite=overwrite
-        )
+        return Transaction(self._providers)
 
-    def store_many(
-        self,
-        data: Iterable[Any] | Mapping[str, Any],
-        storage_type: str,
-        keys: Iterable[str | None] | None = None,
-        metadata: Mapping[str, Any] | Iterable[Mapping[str, Any] | None] | None = None,
-        *,
-        ttl: Lifetime = None,
-        overwrite: bool = True,
-        format: str | None = None,
-        collection: str | None = None,
-    ) -> BatchResult:
-        """Store many values; a failing one does not stop the others.
+    def look(self, storage_type: str, request: Look) -> Seen:
+        """One page of what a provider holds: places and rows; see :mod:`praval_storage.places`."""
+        return looking.look(self._providers, storage_type, request)
 
-        Args:
-            data: Values, or a mapping of key to value; may be a generator.
-            storage_type: Name of the provider.
-            keys: One key for each value, ``None`` where one is to be made.
-            metadata: One mapping for all, or one for each value.
-            ttl: As in :meth:`store`, the same for all.
-            overwrite: As in :meth:`store`.
-            format: As in :meth:`store`.
-            collection: As in :meth:`store`.
+    def measure(self, storage_type: str, path: str = "") -> Iterator[Measured]:
+        """Count what is below a place: running totals, the last one ``done``. Stop taking them to cancel."""
+        return looking.measure(self._providers, storage_type, path)
 
-        Returns:
-            One outcome for each value, in order: its reference, or the error.
-        """
-        items = batches.incoming(data, keys, metadata)
-        target = Target(storage_type, collection)
-        return BatchResult(
-            batches.store_many(self._providers, target, items, ttl, overwrite=overwrite, format=format)
-        )
+    def preview(self, reference: Reference, *, neighbours: int = 5, in_full: bool = False) -> preview.Preview:
+        """What can be seen of a record: its kind, what is known of it, and its beginning.
 
-    def retrieve(
-        self, reference: Reference, *, default: Any = MISSING, into: reading.Into | None = None
-    ) -> Any:
-        """The value a reference names.
+        Reads a megabyte of a large object at most, where the provider reads by range, or up to 16 MB for an
+        image or what a Parquet file begins with. What cannot be decoded is shown as hex, with the reason.
+        Pickles are never loaded, whatever the provider allows.
 
         Args:
             reference: A reference or its URI.
-            default: Returned instead of raising when there is no such record.
-            into: A path or binary file object that takes the stored body as it is, piecewise where the
-                provider can; ``into`` is then returned.
+            neighbours: How many of the nearest records of one with a vector are searched for.
+            in_full: Up to 16 MB of a text or body, and 1,000 rows of a table.
 
         Raises:
             KeyNotFoundError: There is no such record, or it has expired.
         """
-        name, provider = self._resolve(reference)
-        try:
-            if into is not None:
-                with self.open(name) as source:
-                    return reading.save(provider, name.key, source, into)
-            return self._call(name, "retrieve", lambda: provider.load(writing.present(provider, name.key)))
-        except KeyNotFoundError:
-            if default is MISSING:
-                raise
-            return default
+        return preview.preview(self._providers, writing.named(reference), neighbours, in_full=in_full)
 
-    def retrieve_by_key(
-        self, storage_type: str, key: str, *, default: Any = MISSING, collection: str | None = None
-    ) -> Any:
-        """The value under a key; see :meth:`retrieve`."""
-        return self.retrieve(DataReference(storage_type, key, collection=collection), default=default)
-
-    def retrieve_many(self, references: Iterable[Reference]) -> BatchResult:
-        """The values of many references, over any providers: one outcome each, in order."""
-
-        def work(provider: BaseStorageProvider, keys: Keys) -> Outcomes:
-            return [
-                reading.loaded(provider, key, stored)
-                for key, stored in zip(keys, provider.read(keys), strict=True)
-            ]
-
-        return self._for_each("retrieve_many", references, work)
-
-    def open(self, reference: Reference) -> BinaryIO:
-        """The stored body as a binary file object; from memory where the provider cannot stream."""
-        name, provider = self._resolve(reference)
-
-        def work() -> BinaryIO:
-            if isinstance(provider, CanStream):
-                return provider.open(name.key)
-            self._providers.require(name.storage_type, RecordProvider, "give out a body", name.collection)
-            return BytesIO(writing.present(provider, name.key).content.read())
-
-        return self._call(name, "open", work)
-
-    def exists(self, reference: Reference) -> bool:
-        """Whether there is such a record (and it has not expired)."""
-        name, provider = self._resolve(reference)
-        return self._call(name, "exists", lambda: provider.read([name.key], bodies=False) != [None])
-
-    def exists_by_key(self, storage_type: str, key: str, *, collection: str | None = None) -> bool:
-        """Whether there is a record under a key; see :meth:`exists`."""
-        return self.exists(DataReference(storage_type, key, collection=collection))
-
-    def delete(self, reference: Reference) -> bool:
-        """Remove a record; ``False`` when there was none."""
-        name, provider = self._resolve(reference)
-        return self._call(name, "delete", lambda: provider.remove([name.key])[0])
-
-    def delete_by_key(self, storage_type: str, key: str, *, collection: str | None = None) -> bool:
-        """Remove the record under a key; see :meth:`delete`."""
-        return self.delete(DataReference(storage_type, key, collection=collection))
-
-    def delete_many(self, references: Iterable[Reference]) -> BatchResult:
-        """Remove many records, over any providers: one outcome each, in order; was it there?"""
-        return self._for_each("delete_many", references, batches.removed)
-
-    def query(
+    def vector_map(
         self,
         storage_type: str,
-        filters: Filters = None,
-        limit: int | None = 100,
+        colour: str | None = None,
         *,
-        order_by: str | None = None,
+        sample: int = 2_000,
         collection: str | None = None,
-    ) -> QueryResult:
-        """The records that match a filter, as a list of their data that also makes frames.
+        vector: str | None = None,
+        seed: int = 0,
+    ) -> VectorMap:
+        """The records of a collection as points of a plane, near where their vectors are near.
+
+        The plane is that of the first two principal components; ``.explained`` says which share of the
+        variance it shows, which for embeddings is often little.
 
         Args:
-            storage_type: Name of the provider.
-            filters: Path to value, or to ``{operator: operand}``, as in
-                ``{"metadata.kind": "login", "n": {"$gt": 3}}``. Operators and their meaning are MongoDB's
-                (https://www.mongodb.com/docs/manual/reference/operator/query/).
-            limit: At most so many; ``None`` = all. ``result.truncated`` says whether it cut any off.
-            order_by: ``"key"``, ``"created_at"`` or any path, ``"-"`` before it for descending, ties by key.
-                Without it the order is the backend's cheapest.
+            storage_type: Name of a provider that gives out vectors.
+            colour: Path of the field that gives the points their colours.
+            sample: At most so many points, up to 20,000, chosen evenly.
             collection: Another collection than the provider's own.
+            vector: Which of several vectors of a record; by default the provider's, else the first.
+            seed: Another one gives another sample.
 
         Raises:
-            InvalidFilterError: Unknown operator or operand of the wrong shape; nothing was read.
-        """
-        return reading.query(self._providers, Target(storage_type, collection), filters, limit, order_by)
-
-    def iter_query(
-        self,
-        storage_type: str,
-        filters: Filters = None,
-        *,
-        batch_size: int = 1_000,
-        order_by: str | None = None,
-        collection: str | None = None,
-    ) -> Iterator[QueryResult]:
-        """Every match, in results of ``batch_size``; at flat memory unless an order is asked for."""
-        target = Target(storage_type, collection)
-        return reading.iter_query(self._providers, target, filters, batch_size, order_by)
-
-    def list(
-        self,
-        storage_type: str,
-        prefix: str = "",
-        limit: int | None = 100,
-        *,
-        order_by: str | None = None,
-        collection: str | None = None,
-    ) -> Listing:
-        """References to the records whose key starts with ``prefix``; no data is fetched."""
-        return reading.listing(self._providers, Target(storage_type, collection), prefix, limit, order_by)
-
-    def search(
-        self,
-        storage_type: str,
-        query_vector: Any = None,
-        limit: int = 10,
-        filters: Filters = None,
-        *,
-        query_text: str | None = None,
-        collection: str | None = None,
-    ) -> SearchResult:
-        """The records whose vectors are nearest, as ``(data, score)`` tuples, best first, ties by key.
-
-        Args:
-            storage_type: Name of a provider that searches.
-            query_vector: Sequence or array of floats, as long as the stored vectors.
-            limit: At most so many.
-            filters: As in :meth:`query`; only records that match are searched.
-            query_text: Instead of a vector, for a provider that was given an embedding function.
-            collection: Another collection than the provider's own.
-
-        Returns:
-            Scores are higher for better matches on every metric: the similarity for cosine and dot,
-            ``1 / (1 + distance)`` for Euclidean and Manhattan; ``.distances`` has the engine's own values.
+            ConfigurationError: There is no such vector, or no record has the field.
         """
         target = Target(storage_type, collection)
-        return reading.nearest(self._providers, target, query_vector, limit, filters, query_text)
-
-    @overload
-    def copy(  # type: ignore[overload-overlap]  # a URI is a str and so an iterable, but one reference
-        self,
-        source: Reference,
-        to: str,
-        *,
-        key: copying.Keys = None,
-        collection: str | None = None,
-        overwrite: bool = True,
-        progress: copying.Progress = False,
-    ) -> DataReference: ...
-    @overload
-    def copy(
-        self,
-        source: copying.Source,
-        to: str,
-        *,
-        key: copying.Keys = None,
-        collection: str | None = None,
-        overwrite: bool = True,
-        progress: copying.Progress = False,
-    ) -> BatchResult: ...
-    def copy(
-        self,
-        source: copying.Source,
-        to: str,
-        *,
-        key: copying.Keys = None,
-        collection: str | None = None,
-        overwrite: bool = True,
-        progress: copying.Progress = False,
-    ) -> DataReference | BatchResult:
-        """Copy records with their types, format, metadata, ``created_at`` and expiry, as files byte for byte.
-
-        Every copy is read back and compared with what was sent. A record that is there already with the same
-        data, types, metadata and expiry is not written again, so a copy that was interrupted is finished by
-        the same call. Many records go in bulk calls, and bodies beyond 8 MiB in pieces where both providers
-        can; a record that fails does not stop the others.
-
-        Args:
-            source: A reference, its URI, any number of these, or a result. Of a result that its limit cut
-                off only what is in it is copied, with a ``UserWarning``.
-            to: Storage type of the copies; may be the same.
-            key: Key of the copy, or a function that makes it of the reference; by default the same.
-            collection: Collection of the copies.
-            overwrite: Whether existing keys are replaced. If not, one that holds something else is a
-                ``KeyExistsError``.
-            progress: ``True`` for a line on stderr, or a function of how many records are done and how many
-                there are, called after each step.
-
-        Returns:
-            The reference of the copy, or one outcome for each of many, in order: its reference, or the error.
-
-        Raises:
-            StorageError: A single copy failed, or is not what was sent.
-        """
-        job = copying.Job(Target(to, collection), overwrite, moving=False)
-        return copying.copy(self._providers, job, source, key, progress)
-
-    @overload
-    def move(  # type: ignore[overload-overlap]  # as in copy
-        self,
-        source: Reference,
-        to: str,
-        *,
-        key: copying.Keys = None,
-        collection: str | None = None,
-        overwrite: bool = True,
-        progress: copying.Progress = False,
-    ) -> DataReference: ...
-    @overload
-    def move(
-        self,
-        source: copying.Source,
-        to: str,
-        *,
-        key: copying.Keys = None,
-        collection: str | None = None,
-        overwrite: bool = True,
-        progress: copying.Progress = False,
-    ) -> BatchResult: ...
-    def move(
-        self,
-        source: copying.Source,
-        to: str,
-        *,
-        key: copying.Keys = None,
-        collection: str | None = None,
-        overwrite: bool = True,
-        progress: copying.Progress = False,
-    ) -> DataReference | BatchResult:
-        """:meth:`copy`, then delete each original whose copy was checked.
-
-        An original that was stored anew meanwhile stays, and so does a record that is moved onto itself.
-        """
-        job = copying.Job(Target(to, collection), overwrite, moving=True)
-        return copying.copy(self._providers, job, source, key, progress)
+        # NumPy comes with the providers that have vectors, and takes a while to import.
+        make = library("praval_storage.mapping", "qdrant").vector_map
+        found: VectorMap = make(self._providers, target, colour, sample, vector, seed)
+        return found
 
     def health(self, storage_type: str | None = None) -> HealthReport:
         """Reach each provider, or one, once: ``{name: Health(status, detail, seconds)}``. Raises nothing."""
@@ -413,67 +168,3 @@ class DataManager:
     def _repr_html_(self) -> str:
         steps = [f"dm.list({next(iter(self._providers), '...')!r})", "dm.query(...)", "dm.health()"]
         return as_html(self._providers.overview("DataManager", in_full=True)) + code("   ".join(steps))
-
-    def _resolve(self, reference: Reference) -> tuple[DataReference, BaseStorageProvider]:
-        name = writing.named(reference)
-        return name, self._providers.find(name.storage_type, name.collection)
-
-    def _call(self, name: DataReference, operation: str, work: Callable[[], T]) -> T:
-        return self._providers.call(name.storage_type, operation, name.key, work)
-
-    def _for_each(
-        self,
-        operation: str,
-        references: Iterable[Reference],
-        work: Callable[[BaseStorageProvider, Keys], Outcomes],
-    ) -> BatchResult:
-        return BatchResult(batches.for_each(self._providers, operation, list(references), work))
-
-
-_default: DataManager | None = None
-_default_lock = Lock()
-
-
-_ALWAYS = ("filesystem", "qdrant")
-_WHEN_NAMED = {
-    "postgresql": ("POSTGRES_HOST", "DATABASE_URL"),
-    "redis": ("REDIS_HOST", "REDIS_URL"),
-    "s3": ("AWS_S3_BUCKET", "S3_BUCKET_NAME"),
-}
-
-
-def from_environment(environ: Mapping[str, str]) -> DataManager:
-    """A manager with the default providers and those these environment variables name."""
-    manager = DataManager()
-    named = [name for name, variables in _WHEN_NAMED.items() if any(map(environ.get, variables))]
-    for name in (*_ALWAYS, *named):
-        manager.register_provider(name, partial(_from_environment, name, environ))
-    return manager
-
-
-def _from_environment(name: str, environ: Mapping[str, str]) -> BaseStorageProvider:
-    return provider_class(name).from_env(environ)
-
-
-def get_data_manager() -> DataManager:
-    """The process-wide manager, made on the first call from the environment as it is then.
-
-    It always has ``filesystem`` (``PRAVAL_STORAGE_PATH``, else ``./storage``) and ``qdrant`` (embedded beside
-    it, unless ``QDRANT_URL`` names a server); ``postgresql`` with ``POSTGRES_HOST`` or ``DATABASE_URL``,
-    ``redis`` with ``REDIS_HOST`` or ``REDIS_URL``, ``s3`` with ``AWS_S3_BUCKET``. Nothing is created,
-    imported or connected before it is used.
-    """
-    global _default  # noqa: PLW0603 - the one manager of the process
-    with _default_lock:
-        if _default is None:
-            _default = from_environment(dict(os.environ))
-        return _default
-
-
-def reset_data_manager() -> None:
-    """Close the process-wide manager and forget it; the next one reads the environment anew."""
-    global _default  # noqa: PLW0603 - the one manager of the process
-    with _default_lock:
-        if _default is not None:
-            _default.close()
-        _default = None

@@ -9,7 +9,7 @@ from threading import RLock
 from time import perf_counter
 from typing import TypeVar
 
-from praval_storage.base import BaseStorageProvider, HasCollections, boundary
+from praval_storage.base import BaseStorageProvider, HasCollections, Writer, boundary
 from praval_storage.display import Table, as_html, as_text, counted, printable
 from praval_storage.errors import (
     ConfigurationError,
@@ -19,9 +19,9 @@ from praval_storage.errors import (
     StorageTimeoutError,
     UnsupportedOperationError,
 )
+from praval_storage.registry import Factory, installed_names, made
 
 T = TypeVar("T")
-Factory = Callable[[], BaseStorageProvider]
 
 logger = logging.getLogger("praval_storage")
 
@@ -86,12 +86,8 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
         with self._lock:
             if name not in self._made:
                 if name not in self._factories:
-                    raise ProviderNotRegisteredError(
-                        f"Provider {name!r} not registered",
-                        hint=f"Add it: dm.register_provider({name!r}, provider)."
-                        f" Registered: {', '.join(self) or 'none'}",
-                    )
-                self._made[name] = _make(name, self._factories[name])
+                    raise self._unknown(name)
+                self._made[name] = made(name, self._factories[name])
             return self._made[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -150,6 +146,10 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
                 able = self.require(name, HasCollections, "name a collection")
                 self._bound[name, collection] = able.in_collection(collection)
             return self._bound[name, collection]
+
+    def writer(self, name: str, collection: str | None = None) -> Writer:
+        """What changes the data of a storage type: every write of every operation goes through it."""
+        return self.find(name, collection)
 
     def require(self, name: str, capability: type[T], operation: str, collection: str | None = None) -> T:
         """The provider as an instance of a capability.
@@ -225,6 +225,13 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
                 provider.close()
             self._bound.clear()
 
+    def _unknown(self, name: str) -> ProviderNotRegisteredError:
+        provider = "" if name in installed_names() else ", provider"  # of another package by its name alone
+        return ProviderNotRegisteredError(
+            f"Provider {name!r} not registered",
+            hint=f"Add it: dm.register_provider({name!r}{provider}). Registered: {', '.join(self) or 'none'}",
+        )
+
     def _timed(self, name: str, operation: str, key: str | None, work: Callable[[], T]) -> T:
         started = perf_counter()
         failed = 1
@@ -259,14 +266,3 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
 
 def _took(health: Health) -> str:
     return f"{health.seconds * 1e3:.0f} ms" if health.seconds else ""
-
-
-def _make(name: str, factory: Factory) -> BaseStorageProvider:
-    try:
-        return factory()
-    except (StorageError, ImportError):  # these say what to do
-        raise
-    except Exception as error:
-        raise ConfigurationError(
-            f"Provider {name!r} cannot be made: {type(error).__name__}: {error}"
-        ) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Self
 from urllib.parse import parse_qs, quote, unquote, urlsplit
@@ -13,14 +13,16 @@ from praval_storage.errors import ConfigurationError
 SCHEME = "praval"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class DataReference:
-    """The name of one record and what was known of it when the reference was made.
+@dataclass(frozen=True, slots=True, init=False, eq=False, repr=False)
+class DataReference(str):
+    """The name of one record: its URI, a ``str``, and what was known of it when the reference was made.
 
-    References are equal, and hash alike, when they name the same record: same storage type,
-    collection and key. They pickle, convert to JSON with :meth:`to_dict`, and never carry a credential.
+    References are equal, and hash alike, when they name the same record: same storage type, collection and
+    key. They never carry a credential. Where only text can go (JSON, a message between agents, a column of
+    a table) the URI goes, and everything that takes a reference also takes that; :meth:`to_dict` keeps what
+    else is known.
 
-    Attributes:
+    Args:
         storage_type: Name the provider is registered under.
         key: Key of the record.
         metadata: The user's metadata, a copy.
@@ -33,18 +35,38 @@ class DataReference:
 
     storage_type: str
     key: str
-    metadata: dict[str, Any] = field(default_factory=dict, compare=False)
-    created_at: datetime | None = field(default=None, compare=False)
-    size: int | None = field(default=None, compare=False)
-    format: str | None = field(default=None, compare=False)
-    version: str | None = field(default=None, compare=False)
-    collection: str | None = None
+    metadata: dict[str, Any]
+    created_at: datetime | None
+    size: int | None
+    format: str | None  # type: ignore[assignment]  # of the data; the method of str is of no use here
+    version: str | None
+    collection: str | None
+
+    def __new__(
+        cls,
+        storage_type: str,
+        key: str,
+        metadata: dict[str, Any] | None = None,
+        created_at: datetime | None = None,
+        size: int | None = None,
+        format: str | None = None,
+        version: str | None = None,
+        collection: str | None = None,
+    ) -> Self:
+        """A reference; nothing is checked before it is used."""
+        self = str.__new__(cls, _uri(storage_type, key, collection))
+        known = (storage_type, key, metadata or {}, created_at, size, format, version, collection)
+        for name, value in zip(_FIELDS, known, strict=True):
+            object.__setattr__(self, name, value)
+        return self
+
+    def __getnewargs__(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in _FIELDS)
 
     @property
     def uri(self) -> str:
         """``praval://<storage type>/<key>``, percent-encoded (RFC 3986); all of :meth:`from_uri`'s input."""
-        uri = f"{SCHEME}://{quote(self.storage_type, safe='')}/{quote(self.key, safe='/')}"
-        return uri if self.collection is None else f"{uri}?collection={quote(self.collection, safe='')}"
+        return str(self)
 
     @classmethod
     def from_uri(cls, uri: str) -> Self:
@@ -97,8 +119,9 @@ class DataReference:
     def __repr__(self) -> str:
         return f"DataReference.from_uri({self.uri!r})"
 
-    def __str__(self) -> str:
-        return self.uri
+    def __dir__(self) -> list[str]:
+        # What helps with a reference; the methods it has as a str would only bury that.
+        return [name for name in object.__dir__(self) if name in _FIELDS or not hasattr(str, name)]
 
     def _repr_html_(self) -> str:
         return as_html(self._table()) + self._details()
@@ -112,3 +135,16 @@ class DataReference:
         metadata = folded(f"metadata ({len(self.metadata)})", as_html(facts("", self.metadata)))
         snippet = folded("code", code(f"dm.retrieve({self.uri!r})"))
         return (metadata if self.metadata else "") + snippet
+
+
+_FIELDS = tuple(each.name for each in fields(DataReference))
+
+
+def _uri(storage_type: str, key: str, collection: str | None) -> str:
+    uri = f"{SCHEME}://{_quoted(storage_type)}/{_quoted(key, '/')}"
+    return uri if collection is None else f"{uri}?collection={_quoted(collection)}"
+
+
+def _quoted(text: object, safe: str = "") -> str:
+    # What is no legal name is refused where it is used, with a reason.
+    return quote(str(text), safe, errors="surrogatepass")

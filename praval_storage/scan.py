@@ -152,17 +152,21 @@ class SearchSelection(NamedTuple):
     plan: Plan
 
 
-class Source(Protocol):
-    """The part of a provider that reading needs."""
-
-    def scan(self, request: Scan) -> Scanned:
-        """See ``CanQuery.scan``."""
+class Filler(Protocol):
+    """The part of a provider that looking at rows needs."""
 
     def fill(self, rows: Sequence[Stored]) -> list[Stored | None]:
         """See ``CanQuery.fill``."""
 
     def load(self, stored: Stored) -> Any:
         """See ``BaseStorageProvider.load``."""
+
+
+class Source(Filler, Protocol):
+    """The part of a provider that reading needs."""
+
+    def scan(self, request: Scan) -> Scanned:
+        """See ``CanQuery.scan``."""
 
 
 class SearchSource(Protocol):
@@ -202,6 +206,11 @@ def stream(source: Source, request: Scan, now: datetime) -> tuple[Iterator[Store
     return found, tally
 
 
+def matching(source: Filler, rows: Iterable[Stored], where: Node, now: datetime) -> Iterator[Stored]:
+    """Those of the rows that match and have not expired; bodies are fetched only where they decide."""
+    return _matches(source, Scanned(rows, residual=where), now, Tally())
+
+
 def search(source: SearchSource, vector: Any, where: Node, limit: int, now: datetime) -> SearchSelection:
     """The ``limit`` best matches, best first, ties by key.
 
@@ -230,7 +239,7 @@ class Tally:
     unreadable: list[str] = field(default_factory=list)
 
 
-def _matches(source: Source, scanned: Scanned, now: datetime, tally: Tally) -> Iterator[Stored]:
+def _matches(source: Filler, scanned: Scanned, now: datetime, tally: Tally) -> Iterator[Stored]:
     # What needs no body is decided first, so that only bodies that may match are fetched.
     split = restrict(scanned.residual, ROOTS - {"data"})
     for chunk in _chunks(scanned.rows):
@@ -246,7 +255,7 @@ def _matches(source: Source, scanned: Scanned, now: datetime, tally: Tally) -> I
                 yield row
 
 
-def _satisfies(source: Source, row: Stored, residual: Node, tally: Tally) -> bool:
+def _satisfies(source: Filler, row: Stored, residual: Node, tally: Tally) -> bool:
     try:
         return residual.matches(Record(row, source.load))
     except SerializationError:
@@ -272,7 +281,7 @@ def _sorted(
     return (record.stored for record in sort_records(records, order, limit))
 
 
-def _readable(source: Source, row: Stored, tally: Tally) -> Record:
+def _readable(source: Filler, row: Stored, tally: Tally) -> Record:
     """A record to sort by; one whose data cannot be decoded sorts as one that has none."""
     record = Record(row, source.load)
     try:

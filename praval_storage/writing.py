@@ -56,10 +56,10 @@ def make_draft(incoming: Incoming, ttl: Lifetime, format: str | None) -> Draft:
 
 def store_one(providers: ProviderSet, target: Target, draft: Draft, *, overwrite: bool) -> DataReference:
     """Write one record; what fails is raised."""
-    provider = providers.find(*target)
+    writer = providers.writer(*target)
 
     def work() -> StorageResult:
-        [result] = provider.write([draft], overwrite=overwrite)
+        [result] = writer.write([draft], overwrite=overwrite)
         raise_failure(result)
         return result
 
@@ -81,11 +81,12 @@ def present(provider: BaseStorageProvider, key: str) -> Stored:
 
 def named(reference: Reference) -> DataReference:
     """The reference, or the one a URI names, its key checked."""
-    given: object = DataReference.from_uri(reference) if isinstance(reference, str) else reference
-    if not isinstance(given, DataReference):
+    given: object = reference  # notebooks are not type-checked
+    if not isinstance(given, str):
         raise ConfigurationError(f"Expected a DataReference or its URI, not {type(given).__name__}")
-    validate_key(given.key)
-    return given
+    name = given if isinstance(given, DataReference) else DataReference.from_uri(given)
+    validate_key(name.key)
+    return name
 
 
 def reference_to(target: Target, draft: Draft, result: StorageResult) -> DataReference:

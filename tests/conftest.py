@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from guide import BLOCKS, imported_before
+from guide_servers import as_here
 from hypothesis import settings
+
+from praval_storage import DataManager, get_data_manager, reset_data_manager
 
 if TYPE_CHECKING:
     from praval_storage.sandbox import Sandbox
@@ -52,6 +56,46 @@ def _leave_the_user_alone(config: pytest.Config) -> None:
         patch.setenv(name, str(Path(folder.name, name.lower())))
     patch.setenv("JUPYTER_NO_CONFIG", "1")
     patch.setenv("PRAVAL_STORAGE_PATH", str(Path(folder.name, "storage")))
+
+
+@pytest.fixture
+def dm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DataManager]:
+    """The process-wide manager of somebody who starts in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("PRAVAL_STORAGE_PATH", "QDRANT_URL", "QDRANT_COLLECTION", "POSTGRES_HOST", "REDIS_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    reset_data_manager()
+    yield get_data_manager()
+    reset_data_manager()
+
+
+@pytest.fixture
+def environment(dm: DataManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of ``dm``, for agents of praval: no model is asked, and the user's home is left alone."""
+    ours = {"OPENAI_API_KEY": "no key", "PRAVAL_DEFAULT_PROVIDER": "openai", "HOME": str(tmp_path / "home")}
+    for name, value in ours.items():
+        monkeypatch.setenv(name, value)
+    return tmp_path
+
+
+@pytest.fixture
+def run(dm: DataManager, request: pytest.FixtureRequest) -> Callable[..., dict[str, Any]]:
+    """Run the blocks of the guide that the test is marked with, one after the other in one namespace.
+
+    It has ``dm``, what earlier blocks imported, and the names given, which the guide leaves open.
+    """
+    marked = request.node.get_closest_marker("guide").args
+    blocks = [name for name in marked if BLOCKS[name].is_code]
+
+    def run_blocks(**given: Any) -> dict[str, Any]:
+        namespace: dict[str, Any] = {"dm": dm, **given}
+        for name in blocks:
+            exec(imported_before(name), namespace)
+            code = as_here(BLOCKS[name].code, request)
+            exec(compile(code, f"guide: {name}", "exec", dont_inherit=True), namespace)
+        return namespace
+
+    return run_blocks
 
 
 class Servers:

@@ -12,7 +12,7 @@ from backends import S3_CREDENTIALS, make
 from custom_provider import MyCustomProvider, MyQueryableProvider
 
 from praval_storage import BaseStorageProvider, CanPurge, CanQuery, CanSearch, CanStream, RecordProvider
-from praval_storage.base import HasCollections
+from praval_storage.base import HasCollections, HasVectors
 from praval_storage.providers import (
     FileSystemProvider,
     FsspecProvider,
@@ -62,12 +62,16 @@ class TestFsspecMemory(ProviderConformance):
 
 
 class TestPostgreSQL(ProviderConformance):
+    separator = ""
+
     @pytest.fixture
     def provider(self, request: pytest.FixtureRequest) -> PostgreSQLProvider:
         return make("postgresql", request)
 
 
 class TestRedis(ProviderConformance):
+    separator = ":"
+
     @pytest.fixture
     def provider(self, request: pytest.FixtureRequest) -> RedisProvider:
         return make("redis", request)
@@ -78,12 +82,16 @@ class TestRedis(ProviderConformance):
 
 
 class TestQdrantEmbedded(ProviderConformance):
+    separator = ""
+
     @pytest.fixture
     def provider(self, request: pytest.FixtureRequest) -> QdrantProvider:
         return make("qdrant-embedded", request)
 
 
 class TestQdrantServer(ProviderConformance):
+    separator = ""
+
     @pytest.fixture
     def provider(self, request: pytest.FixtureRequest) -> QdrantProvider:
         return make("qdrant-server", request)
@@ -111,7 +119,7 @@ class TestCustomWithQuery(ProviderConformance):
     "provider, capabilities",
     [
         (FileSystemProvider, {RecordProvider, CanQuery, CanStream, CanPurge, HasCollections}),
-        (QdrantProvider, {RecordProvider, CanQuery, CanSearch, CanPurge, HasCollections}),
+        (QdrantProvider, {RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, HasCollections}),
         (S3Provider, {RecordProvider, CanQuery, CanStream, CanPurge, HasCollections}),
         (FsspecProvider, {RecordProvider, CanQuery, CanStream, CanPurge, HasCollections}),
         (PostgreSQLProvider, {RecordProvider, CanQuery, CanPurge, HasCollections}),
@@ -127,6 +135,7 @@ def test_the_class_line_tells_what_a_provider_can(
         RecordProvider,
         CanQuery,
         CanSearch,
+        HasVectors,
         CanStream,
         CanPurge,
         HasCollections,

@@ -54,17 +54,6 @@ class Asked(InMemoryProvider):
         self.closed += 1
 
 
-@pytest.fixture
-def dm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DataManager]:
-    """The process-wide manager of somebody who starts in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("PRAVAL_STORAGE_PATH", "QDRANT_URL", "QDRANT_COLLECTION", "POSTGRES_HOST", "REDIS_HOST"):
-        monkeypatch.delenv(name, raising=False)
-    reset_data_manager()
-    yield get_data_manager()
-    reset_data_manager()
-
-
 # -- the kinds of function there are, and one way to call them
 
 

@@ -15,7 +15,7 @@ from praval_storage import (
     get_data_manager,
     reset_data_manager,
 )
-from praval_storage.manager import from_environment
+from praval_storage.environment import from_environment
 
 
 @pytest.fixture

@@ -66,10 +66,41 @@ def test_a_storage_type_is_printable(dm: DataManager, name: Any) -> None:
         dm.register_provider(name, InMemoryProvider())
 
 
-@pytest.mark.parametrize("provider", [InMemoryProvider, "filesystem", None, {}])
+@pytest.mark.parametrize("provider", [InMemoryProvider, "filesystem", 7, []])
 def test_a_provider_is_an_instance(dm: DataManager, provider: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"Cannot register .* BaseStorageProvider"):
         dm.register_provider("third", provider)
+
+
+def test_a_provider_may_be_named_with_its_settings_or_those_of_the_environment(
+    dm: DataManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dm.register_provider("filesystem", {"base_path": tmp_path / "given", "pretty_json": True})
+    dm.store({"n": 1}, "filesystem", "k.json")
+    assert (tmp_path / "given" / "k.json").read_text() == '{\n  "n": 1\n}'
+    monkeypatch.setenv("PRAVAL_STORAGE_PATH", str(tmp_path / "named"))
+    dm.register_provider("filesystem")
+    dm.store({"n": 1}, "filesystem", "k.json")
+    assert (tmp_path / "named" / "k.json").is_file()
+
+
+@pytest.mark.parametrize(
+    "name, settings, error, words",
+    [
+        ("first", {"base_pth": 1}, ProviderNotRegisteredError, ["'first'", "Known providers: filesystem"]),
+        ("filesystem", {"base_pth": 1}, ConfigurationError, ["'base_pth'", "base_path"]),
+        ("filesystem", {"base_path": 3.5}, ConfigurationError, ["'filesystem' cannot be made", "float"]),
+        ("s3", None, ConfigurationError, ["AWS_S3_BUCKET"]),
+    ],
+)
+def test_what_cannot_be_made_is_refused_at_once_and_changes_nothing(
+    dm: DataManager, name: str, settings: Any, error: type[Exception], words: list[str]
+) -> None:
+    before = dict(dm.providers)
+    with pytest.raises(error) as caught:
+        dm.register_provider(name, settings)
+    assert [word for word in words if word not in str(caught.value)] == []
+    assert dict(dm.providers) == before
 
 
 def test_a_factory_is_called_once_and_only_when_needed(dm: DataManager) -> None:

@@ -54,6 +54,15 @@ def test_a_batch_of_references_reports_illegal_keys_too(dm: DataManager, operati
     assert outcomes[1].ok
 
 
+@pytest.mark.parametrize("operation", ["retrieve_many", "delete_many"])
+def test_one_reference_is_no_batch(dm: DataManager, operation: str) -> None:
+    one = dm.store(1, "first", "k")
+    for given in (one, one.uri):
+        with pytest.raises(ConfigurationError, match=rf"{operation} takes several.* use {operation[:-5]}$"):
+            getattr(dm, operation)(given)
+    assert dm.exists(one)
+
+
 def test_batches_take_generators_and_mappings(dm: DataManager) -> None:
     outcomes = dm.store_many(
         (n * n for n in range(3)), "first", (f"k{n}" for n in range(3)), ({"n": n} for n in range(3))

@@ -1,13 +1,15 @@
-"""``DataReference``: equality, URIs, JSON, pickles."""
+"""``DataReference``: equality, URIs, text, JSON, pickles."""
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import pickle
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,6 +90,29 @@ def test_references_to_the_same_record_are_equal() -> None:
     assert {bare: 1}[FULL] == 1
 
 
+@pytest.mark.parametrize("reference", [FULL, *URIS.values()], ids=str)
+def test_a_reference_is_its_uri_wherever_text_goes(reference: DataReference) -> None:
+    assert isinstance(reference, str)
+    assert reference == reference.uri
+    assert {reference.uri: 1}[reference] == 1
+    assert f"{reference}" == "".join([reference]) == str(reference) == reference.uri
+    assert type(reference.uri) is type(str(reference)) is str
+    for written in (json.dumps([reference]), orjson.dumps([reference]).decode()):
+        assert json.loads(written) == [reference.uri]
+
+
+def test_completion_offers_what_a_reference_is_for() -> None:
+    offered = {name for name in dir(FULL) if not name.startswith("_")}
+    assert offered == {*(each.name for each in dataclasses.fields(FULL)), "uri"} | {
+        *("to_dict", "from_dict", "from_uri")
+    }
+
+
+def test_a_reference_can_be_made_of_anything_and_is_checked_when_it_is_used() -> None:
+    for key in ("", "a//b", "\ud800", None, 5, b"k"):
+        assert DataReference("filesystem", key).key == key  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("change", [{"storage_type": "s3"}, {"key": "other"}, {"collection": None}])
 def test_references_to_other_records_differ(change: dict[str, Any]) -> None:
     assert dataclasses.replace(FULL, **change) != FULL
@@ -97,8 +122,11 @@ def test_references_to_other_records_differ(change: dict[str, Any]) -> None:
 def test_pickle_and_json_keep_everything(reference: DataReference) -> None:
     for again in (
         pickle.loads(pickle.dumps(reference)),
+        copy.deepcopy(reference),
         DataReference.from_dict(json.loads(json.dumps(reference.to_dict()))),
     ):
+        assert type(again) is DataReference
+        assert again == reference
         assert dataclasses.asdict(again) == dataclasses.asdict(reference)
 
 

@@ -65,6 +65,7 @@ class Route:
         self.job = job
         self.source = Side(source, providers.find(*source))
         self.target = Side(job.target, providers.find(*job.target))
+        self._writer = providers.writer(*job.target)
 
     def read(self, side: Side, keys: Sequence[str], *, bodies: bool = True) -> list[Stored | None]:
         """The records under some keys, in order."""
@@ -80,7 +81,7 @@ class Route:
         overwrite = self.job.overwrite
 
         def work() -> list[StorageResult]:
-            return self.target.provider.write(drafts, overwrite=overwrite)
+            return self._writer.write(drafts, overwrite=overwrite)
 
         keys = [draft.key for draft in drafts]
         return self.call(self.target, keys, work, again=again and overwrite) if keys else []
@@ -138,7 +139,8 @@ class Route:
             rows = self.read(self.source, [*old], bodies=False)
             same = [row.key for row in rows if row and version(row) == version(old[row.key].stored)]
             if same:
-                self.call(self.source, same, lambda: self.source.provider.remove(same))
+                remover = self._providers.writer(*self.source.target)
+                self.call(self.source, same, lambda: remover.remove(same))
         except StorageError as error:  # the copies are there: to do all of it again would not help
             outcomes |= failed([loaded.parcel for loaded in old.values()], error)
 

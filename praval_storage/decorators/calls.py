@@ -108,7 +108,7 @@ def _async_generator(function: Function, entry: Entry) -> Function:
                     raise
                 except BaseException as error:  # noqa: BLE001 - thrown in, and the function's to handle
                     step = inner.athrow(error)
-        except StopAsyncIteration:
+        except StopAsyncIteration:  # the function has ended, and so does this
             return
         finally:
             await inner.aclose()

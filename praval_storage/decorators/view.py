@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
-from praval_storage.base import BaseStorageProvider
+from praval_storage.base import BaseStorageProvider, Writer
 from praval_storage.decorators.selection import Settings
-from praval_storage.errors import ConfigurationError, ProviderNotRegisteredError
-from praval_storage.manager import DataManager, get_data_manager
-from praval_storage.provider_set import Factory, Health, ProviderSet, Statistics
-from praval_storage.registry import provider_class
+from praval_storage.environment import get_data_manager
+from praval_storage.errors import ProviderNotRegisteredError
+from praval_storage.manager import DataManager
+from praval_storage.provider_set import Health, ProviderSet, Statistics
+from praval_storage.registry import Factory, make_provider
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ class Made(ProviderSet):
         super().__init__()
         self._settings = settings
         for name, arguments in settings.items():
-            self.register(name, partial(_make, name, arguments))
+            self.register(name, partial(make_provider, name, arguments))
 
     def __reduce__(self) -> Any:
         # Connections stay behind, and what was registered in their place.
@@ -76,6 +76,10 @@ class Scope(ProviderSet):
     def find(self, name: str, collection: str | None = None) -> BaseStorageProvider:
         """The provider of a storage type, bound to another of its collections when one is named."""
         return self._home(name).find(name, collection)
+
+    def writer(self, name: str, collection: str | None = None) -> Writer:
+        """What changes the data of a storage type, as the set it belongs to gives it."""
+        return self._home(name).writer(name, collection)
 
     def call(
         self, name: str, operation: str, key: str | None, work: Callable[[], T], *, again: bool = True
@@ -151,14 +155,3 @@ class StorageView(DataManager):
     def __reduce__(self) -> Any:
         # In another process it finds that process's manager.
         return type(self), (self._providers,)
-
-
-def _make(name: str, settings: Settings) -> BaseStorageProvider:
-    made_by = provider_class(name)
-    known = inspect.signature(made_by).parameters
-    if unknown := [setting for setting in settings if setting not in known]:
-        raise ConfigurationError(
-            f"Provider {name!r} has no setting {', '.join(map(repr, unknown))}",
-            hint=f"Its settings: {', '.join(known)}",
-        )
-    return made_by(**settings)

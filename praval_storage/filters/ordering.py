@@ -30,6 +30,11 @@ class Order:
         """Where the record's value stands in ascending order: without the direction, without the key."""
         return rank(self.path.value(record))
 
+    def place(self, value: Any, key: str) -> tuple[Any, str]:
+        """Where a record with this value and key stands, in the direction of this order."""
+        place = rank(value)
+        return (_Descending(place) if self.descending else place), key
+
     def __str__(self) -> str:
         return f"{'-' if self.descending else ''}{self.path}"
 
@@ -103,8 +108,7 @@ def _text(kind: Kind, value: Any) -> str:
 
 
 def _place(order: Order, record: Matchable) -> tuple[Any, str]:
-    value = order.sort_key(record)
-    return (_Descending(value) if order.descending else value), record.key
+    return order.place(order.path.value(record), record.key)
 
 
 class _Descending:

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from functools import cached_property
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar, overload
 
 from praval_storage.display import (
@@ -29,6 +28,7 @@ from praval_storage.display import (
 )
 from praval_storage.errors import InvalidFilterError, KeyNotFoundError
 from praval_storage.filters import Path
+from praval_storage.optional import library
 from praval_storage.records import MISSING, Record, Stored
 from praval_storage.reference import DataReference
 from praval_storage.scan import Plan
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     import pyarrow as pa
+
+    from praval_storage.results.plots import Kind
+    from praval_storage.results.profile import Profile
 
 T = TypeVar("T", covariant=True)
 
@@ -145,7 +148,7 @@ class RowSequence(Sequence[T]):
 
     def to_polars(self, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """The records as a Polars frame: :meth:`to_arrow`, with ``arrow.json`` and UUIDs as text."""
-        _library("polars", "polars,frames")
+        library("polars", "polars,frames")
         frame: pl.DataFrame = self._frame("praval_storage.results.arrow", "to_polars", columns)
         return frame
 
@@ -163,11 +166,53 @@ class RowSequence(Sequence[T]):
         Raises:
             SerializationError: While computing, when a later partition has other types.
         """
-        module = _library("praval_storage.results.partitions", "dask")
+        module = library("praval_storage.results.partitions", "dask")
         parts = [self._part(slice(at, at + partition_size)) for at in range(0, len(self), partition_size)]
         parts = [part._unfetched() for part in parts]  # noqa: SLF001 - a part of ourselves
         frame: dask.dataframe.DataFrame = module.to_dask(self[:partition_size], parts or [self], columns)
         return frame
+
+    def profile(self, columns: Sequence[str] | None = None) -> Profile:
+        """The columns of :meth:`to_pandas` in figures: types, nulls, distinct, extremes, top values.
+
+        Of a result that its limit cut off they are of what is in it, which the title says.
+
+        Args:
+            columns: As in :meth:`to_pandas`.
+        """
+        wanted = columns if columns is None else _paths(columns)
+        module = library("praval_storage.results.profile", "frames")
+        title = self._title().replace(type(self).__name__, "Profile", 1)
+        with _collection_paused():
+            found: Profile = module.profile(self._made_cells(wanted), title)
+        return found
+
+    def plot(
+        self, x: str | None = None, y: str | Sequence[str] | None = None, kind: Kind | None = None
+    ) -> Any:
+        """A chart that fits the columns, drawn by the plotting backend that pandas is set to.
+
+        Numbers over time make lines, two columns of numbers a scatter plot, numbers with a category the mean
+        of each, a category alone its counts, numbers alone a histogram.
+
+        Args:
+            x: Column of the x axis, a name or path as in :meth:`to_pandas`.
+            y: One or several columns of the y axis.
+            kind: A kind of ``DataFrame.plot`` instead of the one that would be chosen.
+
+        Returns:
+            What the backend returns: of matplotlib, the axes.
+
+        Raises:
+            ConfigurationError: There is nothing that can be drawn.
+            ImportError: The backend is not installed.
+        """
+        ys = [y] if isinstance(y, str) else list(y or ())
+        named = _paths([name for name in (x, *ys) if name is not None])
+        # A column alone may be drawn against any other.
+        cells = self._made_cells(named if x is not None and ys else None)
+        module = library("praval_storage.results.plots", "frames")
+        return module.plot(cells, x, ys, kind, self._title() if self.truncated else None)
 
     def index(self, value: Any, start: int = 0, stop: int | None = None) -> int:
         """The first place of ``value``; ``ValueError`` if it is not there."""
@@ -242,10 +287,12 @@ class RowSequence(Sequence[T]):
 
     def _frame(self, module: str, function: str, columns: Sequence[str] | None) -> Any:
         wanted = columns if columns is None else _paths(columns)
-        make = getattr(_library(module, "frames"), function)
-        cells = _library("praval_storage.results.columns", "frames").Cells(*self._cells(wanted), wanted)
+        make = getattr(library(module, "frames"), function)
         with _collection_paused():
-            return make(cells)
+            return make(self._made_cells(wanted))
+
+    def _made_cells(self, wanted: Sequence[str] | None) -> Any:
+        return library("praval_storage.results.columns", "frames").Cells(*self._cells(wanted), wanted)
 
     def _cells(self, wanted: Sequence[str] | None) -> tuple[Any, ...]:
         """What frames are made of: rows, a function that gives their values, and scores."""
@@ -333,11 +380,3 @@ def _collection_paused() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-def _library(module: str, extra: str) -> Any:
-    """A module that loads only when it is needed."""
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise ImportError(f"{error}; pip install 'praval_storage[{extra}]'", name=error.name) from error

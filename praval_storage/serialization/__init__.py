@@ -18,7 +18,7 @@ from praval_storage.serialization._json import (
     encode_metadata,
     loads,
 )
-from praval_storage.serialization._suffixes import format_of_key
+from praval_storage.serialization._suffixes import format_of_key, suffix
 from praval_storage.serialization._walk import MAX_DEPTH
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "format_of_key",
     "is_json_body",
     "loads",
+    "suffix",
 ]
 
 

@@ -196,7 +196,7 @@ def _writer_of(kind: type) -> Writer:
         return _rich(module)
     if issubclass(kind, Enum):
         return lambda value, depth: write(value.value, depth)
-    if dataclasses.is_dataclass(kind):
+    if dataclasses.is_dataclass(kind) and not issubclass(kind, str):
         return _dataclass
     if hasattr(kind, "__pydantic_fields__") and hasattr(kind, "model_dump"):
         return lambda value, depth: write(value.model_dump(), depth)

@@ -727,13 +727,13 @@ def test_the_environment_configures_it() -> None:
     }
     assert RedisSettings.from_env(full) == RedisSettings("h", 7_000, 3, "planted", "u", ssl=True, prefix="p:")
     assert RedisSettings.from_env({}) == RedisSettings.from_env(dict.fromkeys(full, "")) == RedisSettings()
-    by_url = RedisSettings.from_env(full | {"REDIS_URL": "redis://:other@x:1/2"})
+    by_url = RedisSettings.from_env({"REDIS_URL": "redis://:other@x:1/2", "REDIS_PREFIX": "p:"})
     assert (by_url.host, by_url.port, by_url.db, by_url.prefix) == ("x", 1, 2, "p:")
     assert "planted" not in repr(RedisSettings.from_env(full))
     assert "other" not in repr(by_url)
     provider = RedisProvider.from_env(full)
     assert set(provider.secrets()) == {"planted"}
-    with pytest.raises(ConfigurationError, match=r"REDIS_PORT must be a number.*REDIS_URL"):
+    with pytest.raises(ConfigurationError, match=r"REDIS_PORT must be a number.*unset it"):
         RedisSettings.from_env({"REDIS_PORT": "tcp://10.0.0.1:6379"})
 
 

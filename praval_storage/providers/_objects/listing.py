@@ -66,7 +66,7 @@ def is_legal(key: str) -> bool:
 def _rows(store: ObjectStore, start: str, entries: Iterable[Entry], bodies: bool) -> Iterator[Stored]:
     skip = len(start)
     for chunk in chunks(entries):
-        small = {name for name, size in chunk if bodies and size is not None and size <= INLINE}
+        small = {each.name for each in chunk if bodies and each.size is not None and each.size <= INLINE}
         for row in store.fetch([entry.name for entry in chunk], small):
             if row is not None:
                 yield row._replace(key=row.key[skip:]) if skip else row

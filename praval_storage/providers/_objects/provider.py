@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, BinaryIO, Self
 
 from praval_storage.base import (
+    CanBrowse,
     CanPurge,
     CanQuery,
     CanStream,
@@ -22,6 +23,8 @@ from praval_storage.base import (
 )
 from praval_storage.errors import KeyNotFoundError, StorageError
 from praval_storage.keys import validate_key
+from praval_storage.places import Look, Measured, Seen
+from praval_storage.providers._objects import browsing
 from praval_storage.providers._objects.listing import chunks, is_legal, scan
 from praval_storage.providers._objects.store import ObjectStore, Outcome
 from praval_storage.records import Stored
@@ -29,7 +32,7 @@ from praval_storage.scan import Scan, Scanned
 from praval_storage.serialization import foreign
 
 
-class ObjectProvider(RecordProvider, CanQuery, CanStream, CanPurge, HasCollections):
+class ObjectProvider(RecordProvider, CanQuery, CanStream, CanPurge, CanBrowse, HasCollections):
     """Records as objects of a store; a subclass makes the store.
 
     Args:
@@ -73,6 +76,15 @@ class ObjectProvider(RecordProvider, CanQuery, CanStream, CanPurge, HasCollectio
 
     def scan(self, request: Scan) -> Scanned:
         return scan(self._store, self._start, request, self.load)
+
+    def home(self) -> str:
+        return ""
+
+    def look(self, request: Look) -> Seen:
+        return browsing.look(self, self._store, self._start, request, self._foreign_format)
+
+    def measure(self, path: str) -> Iterator[Measured]:
+        return browsing.measure(self._store, self._start, path)
 
     # Collections
 

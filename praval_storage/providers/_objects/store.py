@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from itertools import islice
 from os.path import commonprefix
 from typing import BinaryIO, ClassVar, NamedTuple
@@ -23,10 +24,27 @@ PAGE = 1_000
 
 
 class Entry(NamedTuple):
-    """An object in a listing: its name, and its size where listings tell."""
+    """An object in a listing: its name, and size and time of the last write where listings tell."""
 
     name: str
     size: int | None
+    modified: datetime | None = None
+
+
+class Level(NamedTuple):
+    """A part of the listing of one folder, in code point order.
+
+    Attributes:
+        entries: Objects directly in it.
+        folders: Names of the folders directly in it, each with its slash.
+        last: The last name of the part, from which the next one goes on; ``None`` = that was all.
+        statement: What was asked, in the backend's words.
+    """
+
+    entries: Sequence[Entry]
+    folders: Sequence[str]
+    last: str | None
+    statement: str = ""
 
 
 class ObjectStore(ABC):
@@ -37,6 +55,19 @@ class ObjectStore(ABC):
 
     listed: ClassVar[frozenset[str]] = frozenset({"key"})
     """What a listing tells of every record: ``key``, and ``size`` where it is reliable."""
+
+    price: ClassVar[str] = ""
+    """What a page of a folder costs, where it is more than one request."""
+
+    @abstractmethod
+    def level(self, prefix: str, after: str | None, count: int) -> Level:
+        """At most ``count`` objects and folders directly in a folder, those that come after a name.
+
+        Args:
+            prefix: Name of the folder, with its slash; ``""`` = the top.
+            after: Name of an object or, with a slash, of a folder; may be listed again itself.
+            count: How many.
+        """
 
     @abstractmethod
     def entries(self, prefix: str, expected: int | None = None) -> Iterator[Entry]:

@@ -39,6 +39,7 @@ CREATE TABLE versions (
     digest TEXT NOT NULL,
     PRIMARY KEY (key, mtime_ns)
 ) WITHOUT ROWID;
+CREATE INDEX special ON versions (key) WHERE place IS NOT NULL OR expires_at IS NOT NULL;
 PRAGMA user_version = 1;
 """
 _SELECT = (
@@ -94,6 +95,14 @@ class Index:
             found = connection.execute(" ".join(texts), mark.parameters + limits.parameters).fetchall()
         return [*map(Row._make, found)]
 
+    def diverted(self, span: Span, limit: int) -> list[str]:
+        """Keys of a span that have a file of another name, in order."""
+        return self._special("place IS NOT NULL", span, limit)
+
+    def expiring(self, span: Span) -> bool:
+        """Whether a record of a span was given an end."""
+        return bool(self._special("expires_at IS NOT NULL", span, 1))
+
     def add(self, rows: Iterable[Row]) -> None:
         """Write rows; when this returns they are durable."""
         with self._writer.writing() as connection:
@@ -134,6 +143,21 @@ class Index:
         """Let go of the file."""
         self._reader.close()
         self._writer.close()
+
+    def _special(self, condition: str, span: Span, limit: int) -> list[str]:
+        limits = _limits(span)
+        texts = (
+            "SELECT DISTINCT key FROM versions WHERE",
+            condition,
+            "AND",
+            limits.text,
+            "ORDER BY key LIMIT ?",
+        )
+        with self._reader.reading() as connection:
+            if connection is None:
+                return []
+            found = connection.execute(" ".join(texts), (*limits.parameters, limit)).fetchall()
+        return [key for (key,) in found]
 
     def _page(self, where: Sql, span: Span, after: tuple[Any, ...], size: int, descending: bool) -> list[Row]:
         limits = _limits(span)

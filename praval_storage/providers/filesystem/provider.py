@@ -15,11 +15,12 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Self
 
 from praval_storage.base import (
+    CanBrowse,
     CanPurge,
     CanQuery,
     CanStream,
@@ -38,6 +39,8 @@ from praval_storage.errors import (
     StorageTimeoutError,
 )
 from praval_storage.keys import validate_key
+from praval_storage.places import Look, Measured, Seen
+from praval_storage.providers.filesystem import browsing
 from praval_storage.providers.filesystem.database import is_allowed
 from praval_storage.providers.filesystem.index import Index
 from praval_storage.providers.filesystem.listing import Place, scan
@@ -50,6 +53,9 @@ from praval_storage.providers.filesystem.writer import Writer
 from praval_storage.records import Draft, Stored
 from praval_storage.scan import Scan, Scanned
 from praval_storage.serialization import Content, encode, foreign
+from praval_storage.settings import DEFAULT, Settings, gather, make, variables
+
+DEFAULT_PATH = "./storage"
 
 _ADVICE = {
     errno.ENOSPC: "Free some space on that disk",
@@ -63,7 +69,7 @@ _ADVICE = {
 
 
 @dataclass(frozen=True, slots=True)
-class FileSystemSettings:
+class FileSystemSettings(Settings):
     """What a ``FileSystemProvider`` is made from.
 
     Attributes:
@@ -74,7 +80,9 @@ class FileSystemSettings:
         durable: Return from a write only when the disk has it; otherwise a power failure may lose it.
     """
 
-    base_path: str | Path = "./storage"
+    base_path: str | Path = field(
+        default=DEFAULT_PATH, metadata=variables("PRAVAL_STORAGE_PATH", "FILESYSTEM_BASE_PATH")
+    )
     auto_create: bool = True
     pretty_json: bool = False
     allow_pickle: bool = False
@@ -83,11 +91,10 @@ class FileSystemSettings:
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
         """``PRAVAL_STORAGE_PATH``, else ``FILESYSTEM_BASE_PATH``, else ``./storage``."""
-        path = environ.get("PRAVAL_STORAGE_PATH") or environ.get("FILESYSTEM_BASE_PATH")
-        return cls(base_path=path) if path else cls()
+        return make(cls, gather(cls, environ))
 
 
-class FileSystemProvider(RecordProvider, CanQuery, CanStream, CanPurge, HasCollections):
+class FileSystemProvider(RecordProvider, CanQuery, CanStream, CanPurge, CanBrowse, HasCollections):
     """Records as files in a directory.
 
     Writes are atomic and durable, also against other processes and being killed. Symbolic links are followed
@@ -112,7 +119,7 @@ class FileSystemProvider(RecordProvider, CanQuery, CanStream, CanPurge, HasColle
 
     def __init__(
         self,
-        base_path: str | Path = "./storage",
+        base_path: str | Path = DEFAULT_PATH,
         auto_create: bool = True,
         pretty_json: bool = False,
         *,
@@ -123,7 +130,11 @@ class FileSystemProvider(RecordProvider, CanQuery, CanStream, CanPurge, HasColle
         path = os.path.abspath(Path(base_path).expanduser())
         if os.path.exists(path) and not os.path.isdir(path):
             raise ConfigurationError(f"base_path {path} is not a directory", provider="filesystem")
-        self.settings = FileSystemSettings(path, auto_create, pretty_json, allow_pickle, durable)
+        # It is made absolute, so that it stays the same wherever the process goes.
+        sources = {"base_path": DEFAULT} if str(base_path) == DEFAULT_PATH else {}
+        self.settings = FileSystemSettings(
+            path, auto_create, pretty_json, allow_pickle, durable, sources=sources
+        )
         self._start = ""
         self._tree = Tree(path)
         self._index = Index(path, durable=durable)
@@ -135,8 +146,15 @@ class FileSystemProvider(RecordProvider, CanQuery, CanStream, CanPurge, HasColle
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
-        settings = FileSystemSettings.from_env(environ)
-        return cls(settings.base_path)
+        found = FileSystemSettings.from_env(environ)
+        try:
+            provider = cls(found.base_path)
+        except ConfigurationError as error:
+            raise ConfigurationError(
+                f"{found.sources['base_path']}: {error.message}", hint="Name a directory"
+            ) from None
+        provider.settings = replace(provider.settings, sources={**provider.settings.sources, **found.sources})
+        return provider
 
     @property
     def base_path(self) -> Path:
@@ -189,11 +207,21 @@ class FileSystemProvider(RecordProvider, CanQuery, CanStream, CanPurge, HasColle
 
     def scan(self, request: Scan) -> Scanned:
         self._check_root()
-        place = Place(self._tree, self._index, self._reader, self._start)
-        return scan(place, request, self.load)
+        return scan(self._ground, request, self.load)
 
     def fill(self, rows: Sequence[Stored]) -> list[Stored | None]:
         return self.read([row.key for row in rows])
+
+    def home(self) -> str:
+        return ""
+
+    def look(self, request: Look) -> Seen:
+        self._check_root()
+        return browsing.look(self, self._ground, request)
+
+    def measure(self, path: str) -> Iterator[Measured]:
+        self._check_root()
+        return browsing.measure(self._ground, path)
 
     def collections(self) -> list[str]:
         self._check_root()
@@ -258,6 +286,10 @@ class FileSystemProvider(RecordProvider, CanQuery, CanStream, CanPurge, HasColle
     def _check_root(self) -> None:
         if not self.settings.auto_create and not os.path.isdir(self.settings.base_path):
             raise missing_root(str(self.settings.base_path))
+
+    @property
+    def _ground(self) -> Place:
+        return Place(self._tree, self._index, self._reader, self._start)
 
     def _own(self, stored: Stored) -> Stored:
         """The record with the key it has in this collection."""

@@ -142,6 +142,28 @@ class Tree:
             if entry.endswith("/")
         ]
 
+    def level(self, start: str, prefix: str) -> Iterator[str]:
+        """What is directly in the directory ``start`` + ``prefix``, as it comes, directories with a slash.
+
+        Files whose name is no legal key below ``start`` are left out, as in :meth:`walk`.
+
+        Raises:
+            PermissionError: The directory may not be read.
+        """
+        folder = start + prefix
+        reals = self._roots(folder) if _is_legal_folder(folder) else ()
+        longest = MAX_KEY_BYTES - len(prefix.encode())
+        if not reals:
+            return
+        try:
+            with os.scandir(self.absolute(folder)) as entries:
+                for entry in entries:
+                    name = self._name(entry, reals)
+                    if name and (len(name) <= longest // 4 or len(name.encode()) <= longest):
+                        yield name
+        except (FileNotFoundError, NotADirectoryError):
+            return
+
     def walk(self, start: str, prefix: str, *, descending: bool) -> Iterator[tuple[str, os.DirEntry[str]]]:
         """Every file whose name starts with ``start`` + ``prefix``, by code point of the whole name.
 
@@ -149,7 +171,7 @@ class Tree:
         """
         wanted = start + prefix
         folder = wanted[: wanted.rfind("/") + 1]
-        if folder and not all(map(_is_legal, folder[:-1].split("/"))):
+        if not _is_legal_folder(folder):
             return
         longest = len(start.encode()) + MAX_KEY_BYTES
         for name, entry in self._walk(folder, self._roots(folder), wanted, descending=descending):
@@ -274,6 +296,10 @@ def _is_legal(name: str) -> bool:
     except InvalidKeyError:
         return False
     return True
+
+
+def _is_legal_folder(folder: str) -> bool:
+    return not folder or all(map(_is_legal, folder[:-1].split("/")))
 
 
 def _with_slash(path: str) -> str:

@@ -103,12 +103,18 @@ class Files:
 
     def folders(self, folder: str) -> list[str]:
         """Names of the folders in a folder."""
+        return sorted({name for name, info in self.level(folder) if info["type"] == "directory"})
+
+    def level(self, folder: str) -> list[tuple[str, Info]]:
+        """Files and folders directly in a folder, each with its name there."""
         try:
             found: list[Info] = self._system.ls(self.path(folder), detail=True)
         except (FileNotFoundError, NotADirectoryError):
             return []
-        names = (info["name"].rstrip("/") for info in found if info["type"] == "directory")
-        return sorted({name.rpartition("/")[2] for name in names})
+        # Of a file some file systems list the file itself, of a bucket some list its marker.
+        inside = f"{self.path(folder)}/"
+        named = ((info["name"].rstrip("/"), info) for info in found)
+        return [(name.rpartition("/")[2], info) for name, info in named if f"{name}/" != inside]
 
     def each(self, work: Callable[[A], B], items: Iterable[A]) -> list[B]:
         """Do the same with every item, several at a time."""

@@ -72,7 +72,10 @@ class FsspecProvider(ObjectProvider):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
-        return cls(FsspecSettings.from_env(environ).url)
+        settings = FsspecSettings.from_env(environ)
+        provider = cls(settings.url)
+        provider.settings = settings
+        return provider
 
     def health(self) -> str:
         super().health()

@@ -8,12 +8,13 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from praval_storage.errors import ConfigurationError
+from praval_storage.settings import Settings, gather, make, variables
 
 _PLACES = frozenset({"endpoint_url", "host", "project", "account_name", "region", "region_name", "protocol"})
 
 
 @dataclass(frozen=True, slots=True)
-class FsspecSettings:
+class FsspecSettings(Settings):
     """Where the files are.
 
     Attributes:
@@ -22,7 +23,7 @@ class FsspecSettings:
         max_concurrency: Files read or written at the same time.
     """
 
-    url: str
+    url: str = field(metadata=variables("FSSPEC_URL"))
     storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     max_concurrency: int = 8
 
@@ -45,9 +46,10 @@ class FsspecSettings:
         Raises:
             ConfigurationError: No URL is given.
         """
-        if not (url := environ.get("FSSPEC_URL")):
+        found = gather(cls, environ)
+        if "url" not in found.values:
             raise ConfigurationError("No file system is configured", hint="Set FSSPEC_URL, or pass url=")
-        return cls(url)
+        return make(cls, found)
 
     def secrets(self) -> Iterator[str]:
         """Every text among the options but places: which of them are secret only their file system knows."""

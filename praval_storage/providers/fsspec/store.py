@@ -11,14 +11,14 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from threading import RLock
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 from praval_storage.base import Item
 from praval_storage.errors import KeyExistsError, StorageError
 from praval_storage.keys import RESERVED_PREFIX
 from praval_storage.providers._objects.description import drafted
 from praval_storage.providers._objects.reader import reading
-from praval_storage.providers._objects.store import Entry, Guard, ObjectStore, Outcome, gone
+from praval_storage.providers._objects.store import Entry, Guard, Level, ObjectStore, Outcome, gone
 from praval_storage.providers.fsspec.companions import (
     COMPANIONS,
     OBJECTS,
@@ -56,6 +56,8 @@ class FileStore(ObjectStore):
         format_of: Format of a file that others wrote, by its name.
     """
 
+    price: ClassVar[str] = "Each page lists its whole folder: fsspec has no pages"
+
     def __init__(self, files: Files, format_of: Callable[[str], str]) -> None:
         self._files = files
         self._format_of = format_of
@@ -71,6 +73,28 @@ class FileStore(ObjectStore):
         )
         found = {entry.name: entry for entry in chain(own, self._all_diverted())}
         yield from (found[name] for name in sorted(found) if name.startswith(prefix))
+
+    def level(self, prefix: str, after: str | None, count: int) -> Level:
+        folder = prefix.removesuffix("/")
+        own = ((f"{prefix}{name}", info) for name, info in self._files.level(folder))
+        found = {
+            f"{name}/" if info.get("type") == "directory" else name: Entry(
+                name, info.get("size"), modified(info)
+            )
+            for name, info in own
+        }
+        for entry in self._all_diverted():
+            if entry.name.startswith(prefix):
+                inner, slash, _ = entry.name[len(prefix) :].partition("/")
+                found.setdefault(f"{prefix}{inner}{slash}", entry)
+        names = sorted(name for name in found if after is None or name > after)
+        part = names[:count]
+        return Level(
+            [found[name] for name in part if not name.endswith("/")],
+            [name for name in part if name.endswith("/")],
+            part[-1] if len(names) > len(part) else None,
+            f"ls({self._files.path(folder)!r})",
+        )
 
     def folders(self, prefix: str) -> list[str]:
         own = {prefix + name for name in self._files.folders(prefix.removesuffix("/"))}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import weakref
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Lock
+from threading import Lock, get_ident
 from time import monotonic
 from typing import Any
 
@@ -30,6 +31,11 @@ IDLE_SECONDS = 60.0
 """How long a connection that nobody uses is kept; servers have few of them."""
 FRESH_SECONDS = 1.0
 """A connection used so recently is not asked whether it is still there."""
+
+LOCK_SECONDS = 10
+"""How long what is part of a transaction, or beside one in its thread, waits for a lock."""
+_HOLDERS: Counter[int] = Counter()
+"""How many transactions a thread has open."""
 
 _REASONS = {
     "password authentication failed": (StoragePermissionError, "Check user and password"),
@@ -61,6 +67,7 @@ class Connections:
         self.given = given
         self._lock = Lock()
         self._one = Lock()
+        self._holder: int | None = None
         self._contact = FirstContact(settings.timeout)
         self._pool: ConnectionPool[Connection] | None = None
         self._owner = os.getpid()
@@ -73,9 +80,38 @@ class Connections:
         Raises:
             StorageConnectionError: There is none to be had, and why.
             StoragePermissionError: The server refuses this user.
-            StorageTimeoutError: All connections are in use.
+            StorageTimeoutError: All connections are in use; or a transaction of this thread is in the way.
         """
+        if not _HOLDERS[get_ident()]:
+            with self._taken() as connection:
+                yield connection
+            return
+        # What waits for a transaction of its own thread would wait for ever.
+        with self._taken() as connection, patience(), connection.transaction():
+            be_patient(connection)
+            yield connection
+
+    @contextmanager
+    def held(self) -> Iterator[Connection]:
+        """A connection for a transaction of this thread."""
+        holder = get_ident()
+        with self._taken() as connection:
+            self._holder = holder if connection is self.given else None
+            _HOLDERS[holder] += 1
+            try:
+                yield connection
+            finally:
+                self._holder = None
+                _HOLDERS[holder] -= 1
+
+    @contextmanager
+    def _taken(self) -> Iterator[Connection]:
         if isinstance(self.given, psycopg.Connection):
+            if self._holder == get_ident():
+                raise StorageTimeoutError(
+                    "The connection that was passed in is held by a transaction of this thread",
+                    hint="Use the transaction, or pass in a pool",
+                )
             with self._one:
                 yield self._checked(self.given)
             return
@@ -169,6 +205,23 @@ class Connections:
                 hint="psycopg.connect(..., autocommit=True), or ConnectionPool(kwargs={'autocommit': True})",
             )
         return connection
+
+
+def be_patient(connection: Connection) -> None:
+    """Let what the transaction of a connection waits for not be waited for for ever."""
+    connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{LOCK_SECONDS}s",))
+
+
+@contextmanager
+def patience() -> Iterator[None]:
+    """Say what to do when a lock was waited for in vain."""
+    try:
+        yield
+    except psycopg.errors.LockNotAvailable as error:
+        raise StorageTimeoutError(
+            f"Another transaction has held what this call needs for more than {LOCK_SECONDS} s",
+            hint="Inside a transaction's block, use only that transaction for its records",
+        ) from error
 
 
 def _explained(place: str, reason: str) -> StorageError:

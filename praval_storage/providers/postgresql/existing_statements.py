@@ -85,7 +85,7 @@ class Select:
         order = listed(", ", [column.sql for column in columns])
         if row is None:
             return replace(self, order=order)
-        last = [value(text, column.type.sql) for text, column in zip(self._place(row), columns, strict=True)]
+        last = [value(text, column.type.sql) for text, column in zip(self.place(row), columns, strict=True)]
         later = compose("({}) > ({})", order, listed(", ", last))
         where = later if self.where is None else joined(" AND ", [self.where, later])
         return replace(self, order=order, where=where)
@@ -102,8 +102,13 @@ class Select:
     def _skipped(self) -> int:
         return 2 + (0 if self.keys.plain else len(self.keys.order))
 
-    def _place(self, row: Sequence[Any]) -> Sequence[str]:
+    def place(self, row: Sequence[Any]) -> Sequence[str]:
+        """The texts of the columns that the rows are ordered by."""
         return [row[0]] if self.keys.plain else row[2 : self._skipped]
+
+    def row_at(self, place: Sequence[str]) -> Sequence[Any]:
+        """As much of a row as :meth:`after` has to know."""
+        return place if self.keys.plain else [None, None, *place]
 
 
 _BIGINT = name("pg_catalog", "int8")

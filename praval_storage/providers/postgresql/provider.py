@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from copy import copy
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -12,8 +12,11 @@ import psycopg
 from psycopg import sql
 
 from praval_storage.base import (
+    BaseStorageProvider,
+    CanBrowse,
     CanPurge,
     CanQuery,
+    CanTransact,
     ErrorMap,
     HasCollections,
     Item,
@@ -27,12 +30,19 @@ from praval_storage.errors import (
     StoragePermissionError,
     StorageTimeoutError,
 )
+from praval_storage.filters import EVERYTHING
+from praval_storage.places import Look, Measured, Seen, from_token
+from praval_storage.providers.postgresql import browsing
+from praval_storage.providers.postgresql.browsing import Bounded
+from praval_storage.providers.postgresql.browsing_rows import Records, Rows
 from praval_storage.providers.postgresql.connections import Connections
 from praval_storage.providers.postgresql.existing import ExistingTable
 from praval_storage.providers.postgresql.layout import Layout
+from praval_storage.providers.postgresql.names import collection_of, dotted, parts_of, schema_and_table
 from praval_storage.providers.postgresql.settings import DEFAULT_TABLE, PostgreSQLSettings
 from praval_storage.providers.postgresql.statements import COLUMNS, MARK, Statements
 from praval_storage.providers.postgresql.table import CHANGED, RecordTable
+from praval_storage.providers.postgresql.transactions import Held, transaction
 from praval_storage.records import Stored
 from praval_storage.scan import Scan, Scanned
 
@@ -58,7 +68,7 @@ ORDER BY 3 DESC, 1, 2
 T = TypeVar("T")
 
 
-class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, HasCollections):
+class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, CanTransact, CanBrowse, HasCollections):
     """Keeps each record as a row: ``key``, ``data`` and ``metadata`` as JSONB, ``created_at`` and more.
 
     The table is made by the first write. A table (or view) that is there and is not of this layout is read
@@ -179,25 +189,95 @@ class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, HasCollections):
     def collection(self) -> str:
         """The table; with its schema when it is not the one the provider was made for."""
         schema, table = self.settings.schema, self.settings.table
-        return table if schema == self._home or schema is None else f"{schema}.{table}"
+        return collection_of(None if schema == self._home else schema, table)
 
     def collections(self) -> list[str]:
         """Tables and views that can be read: those of this schema by name, others as ``schema.table``."""
         with self._connections.connection() as connection:
             rows = connection.execute(_TABLES, (self._home,)).fetchall()
-        return [
-            table if is_own and "." not in table else f"{schema}.{table}" for schema, table, is_own in rows
-        ]
+        return [collection_of(None if is_own else schema, table) for schema, table, is_own in rows]
 
     def in_collection(self, name: str) -> Self:
-        """The same connections bound to another table: ``"table"`` or ``"schema.table"``."""
+        """The same connections bound to another table: ``"table"`` or ``"schema.table"``.
+
+        A table whose name holds a dot or a quote is quoted as in SQL: ``sales."a.b"``.
+        """
         if name == self.collection:
-            return copy(self)
-        schema, _, table = name.rpartition(".")
-        bound = type(self)(allow_pickle=self.allow_pickle)
+            return self._through(self._connections, self.settings)
+        schema, table = schema_and_table(name)
         settings = replace(self.settings, table=table, schema=schema or self._home)
-        bound._bind(settings, self._connections, self._home)  # noqa: SLF001 - one of ours
+        return self._through(self._connections, settings)
+
+    # Transactions
+
+    @contextmanager
+    def transaction(self) -> Iterator[Self]:
+        with transaction(self._connections) as held:
+            yield self._through(held, self.settings)
+
+    def joining(self, other: BaseStorageProvider) -> Self | None:
+        if not isinstance(other, PostgreSQLProvider):
+            return None
+        held = other._connections  # noqa: SLF001 - one of ours
+        if isinstance(held, Held) and held.leads_where(self._connections):
+            return self._through(held, self.settings)
+        return None
+
+    def _through(self, connections: Connections, settings: PostgreSQLSettings) -> Self:
+        bound = type(self)(allow_pickle=self.allow_pickle)
+        bound._bind(settings, connections, self._home)  # noqa: SLF001 - one of ours
         return bound
+
+    # Looking around
+
+    def home(self) -> str:
+        return dotted(self._own_schema(), self.settings.table)
+
+    def look(self, request: Look) -> Seen:
+        from_token(request.token)
+        connections = Bounded(self._connections)
+        match parts_of(request.path):
+            case []:
+                return browsing.schemas(connections, request)
+            case [schema]:
+                return browsing.relations(connections, request, schema)
+            case [schema, table]:
+                return self._rows(connections, schema, table, request)
+            case _:
+                return Seen(note="There is no such place")
+
+    def measure(self, path: str) -> Iterator[Measured]:
+        connections = Bounded(self._connections)
+        return browsing.measure(connections, browsing.tables(connections, parts_of(path)))
+
+    def _rows(self, connections: Connections, schema: str, table: str, request: Look) -> Seen:
+        own = (schema, table) == (self._own_schema(), self.settings.table)
+        collection = None if own else collection_of(schema, table)
+        source = self if collection is None else self.in_collection(collection)
+        with connections.connection() as connection:
+            facts = browsing.facts(connection, schema, table)
+        if facts is None:
+            return Seen(note="There is no such table, or it may not be read")
+        if facts.is_ours:
+            statements = Statements((schema, table))
+            seen = Records(connections, statements, source.load).look(source, request)
+        else:
+            seen = Rows(connections, schema, table).look(source, request)
+        is_whole = request.where == EVERYTHING and not request.text
+        return replace(
+            seen,
+            collection=collection,
+            total=facts.rows if is_whole else None,
+            columns=facts.columns,
+            read_only=facts.read_only,
+        )
+
+    def _own_schema(self) -> str:
+        if self.settings.schema is not None:
+            return self.settings.schema
+        with self._connections.connection() as connection:
+            row = connection.execute("SELECT current_schema()").fetchone()
+        return (row and row[0]) or "public"
 
     # Life cycle
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, LiteralString
 
+from psycopg import sql
+
 from praval_storage.errors import InvalidKeyError, SerializationError
-from praval_storage.filters import EVERYTHING, Order, paths
+from praval_storage.filters import EVERYTHING, Node, Order, paths
 from praval_storage.filters.paths import SCALAR_ROOTS
 from praval_storage.keys import validate_key
 from praval_storage.providers.postgresql.connections import Connections
@@ -22,7 +24,7 @@ from praval_storage.scan import FIRST_CHUNK, Scan, Scanned
 FIRST_PAGE, LAST_PAGE = 256, 16_384
 PAGE_BYTES = 16 << 20
 _METADATA, _BODY = 7, 8  # their places in a row
-_TYPES: dict[str, tuple[Sql, Sql, int]] = {
+SORTED_BY: dict[str, tuple[Sql, Sql, int]] = {
     "key": (name("key"), name("text"), 0),
     "format": (name("format"), name("text"), 1),
     "size": (compose(SIZE), name("int8"), 2),
@@ -41,11 +43,17 @@ class Question:
     Args:
         request: What is asked.
         load: Decodes a row.
+        also: Another condition for the rows.
+
+    Attributes:
+        statement: What chose the rows of the last page.
     """
 
-    def __init__(self, request: Scan, load: Load) -> None:
+    def __init__(self, request: Scan, load: Load, also: Sql | None = None) -> None:
+        self.statement = Sql(sql.Composed([]))
+        self._also = also
         self._where = request.where
-        self._order = request.order if request.order and request.order.path.root in _TYPES else None
+        self._order = request.order if request.order and request.order.path.root in SORTED_BY else None
         self._limit = request.limit
         self._load = load
         self._compiled = compile_filter(request.where)
@@ -57,9 +65,9 @@ class Question:
         # Who reads on takes rows in growing chunks, and looks at one more than are wanted.
         taken = FIRST_PAGE if self._limit is None else FIRST_CHUNK + 2 * (self._limit + 1)
         size = min(taken, LAST_PAGE)
-        page = self._page(connections, statements, None, size)
+        page = self.page(connections, statements, None, size)
         return Scanned(
-            self._decided(self._rows(connections, statements, page, size)),
+            self.decided(self._rows(connections, statements, page, size)),
             self._compiled.pushed,
             self._compiled.residual,
             self._order is not None,
@@ -67,7 +75,8 @@ class Question:
             _HINT if self._index() is None and self._where != EVERYTHING else None,
         )
 
-    def _decided(self, rows: Iterator[Sequence[Any]]) -> Iterator[Stored]:
+    def decided(self, rows: Iterable[Sequence[Any]]) -> Iterator[Stored]:
+        """The records of raw rows, without those that SQL could not decide on and that do not match."""
         for *columns, is_undecided, is_foreign in rows:
             stored = stored_row(columns)
             if is_foreign and not _is_legal(stored.key):
@@ -99,11 +108,17 @@ class Question:
             if len(page) < size:
                 return
             last, size = page[-1], _next_size(page, size)
-            page = self._page(connections, statements, last, size)
+            page = self.page(connections, statements, last, size)
 
-    def _page(
+    @property
+    def residual(self) -> Node:
+        """What the caller must still decide."""
+        return self._compiled.residual
+
+    def page(
         self, connections: Connections, statements: Statements, last: Sequence[Any] | None, size: int
     ) -> list[Any]:
+        """So many raw rows that come after one."""
         # Sorted and cut before anything is computed of a row.
         rows = compose(
             "SELECT * FROM {} ORDER BY {} LIMIT {}",
@@ -111,6 +126,7 @@ class Question:
             self._sorting,
             value(size, name("int8")),
         )
+        self.statement = rows
         more = compose("{}, checksum IS NULL", self._undecided)
         selected = statements.selected(rows.text, bodies=self._bodies, more=more.text)
         page = Sql(selected, (*more.parameters, *rows.parameters))
@@ -123,6 +139,8 @@ class Question:
         parts = [compose("expires_at IS NULL OR expires_at > {}", value(self._now, name("timestamptz")))]
         if condition is not None:
             parts.append(self._or_undecided(condition))
+        if self._also is not None:
+            parts.append(self._also)
         if last is not None:
             parts.append(_after(last, self._order))
         # With a limit in sight the planner would rather walk along the order than use a GIN index, hoping to
@@ -155,7 +173,7 @@ class Question:
             return name("key")
         template: LiteralString = "{} DESC" if self._order.descending else "{}"
         root = self._order.path.root
-        column = compose(template, _TYPES[root][0])
+        column = compose(template, SORTED_BY[root][0])
         return column if root == "key" else listed(", ", [column, name("key")])
 
 
@@ -174,7 +192,7 @@ def _after(last: Sequence[Any], order: Order | None) -> Sql:
     root = order.path.root if order is not None else "key"
     if root == "key":
         return compose("{} < {}" if descending else "{} > {}", key, last_key)
-    column, kind, place = _TYPES[root]
+    column, kind, place = SORTED_BY[root]
     bound = value(last[place], kind)
     if not descending:
         return compose("({}, {}) > ({}, {})", column, key, bound, last_key)

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from praval_storage.errors import ConfigurationError
+from praval_storage.settings import Settings, gather, is_link, number, settle, variables
 
 DEFAULT_TABLE = "praval_storage"
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+"""libpq's (https://www.postgresql.org/docs/current/libpq-ssl.html)."""
+
+_SCHEME = re.compile(r"postgres(ql)?(\+\w+)?://")
+_KEYWORDS = {"host": "host", "port": "port", "database": "dbname", "user": "user", "password": "password"}
+"""Settings and what libpq calls them."""
 
 
 @dataclass(frozen=True, slots=True)
-class PostgreSQLSettings:
+class PostgreSQLSettings(Settings):
     """What a ``PostgreSQLProvider`` is made from.
 
     Attributes:
@@ -25,7 +33,8 @@ class PostgreSQLSettings:
         database: Database.
         user: Role; ``None`` = what libpq takes (``PGUSER``, else the name of the system user).
         password: Its password.
-        dsn: Connection URI or keyword string instead; may hold a password.
+        dsn: Connection URI or keyword string instead; may hold a password. What it says of the settings
+            above is shown there, but for the password.
         table: Table of the records.
         schema: Schema of the table; ``None`` = the first of the search path.
         sslmode: libpq's ``sslmode``, for example ``"require"``.
@@ -35,15 +44,15 @@ class PostgreSQLSettings:
             PgBouncer before 1.22 needs.
     """
 
-    host: str = "localhost"
-    port: int = 5432
-    database: str = "praval"
-    user: str | None = None
-    password: str | None = field(default=None, repr=False)
-    dsn: str | None = field(default=None, repr=False)
+    host: str = field(default="localhost", metadata=variables("POSTGRES_HOST"))
+    port: int = field(default=5432, metadata=variables("POSTGRES_PORT", read=number))
+    database: str = field(default="praval", metadata=variables("POSTGRES_DB"))
+    user: str | None = field(default=None, metadata=variables("POSTGRES_USER"))
+    password: str | None = field(default=None, repr=False, metadata=variables("POSTGRES_PASSWORD"))
+    dsn: str | None = field(default=None, repr=False, metadata=variables("DATABASE_URL"))
     table: str = DEFAULT_TABLE
     schema: str | None = None
-    sslmode: str | None = None
+    sslmode: str | None = field(default=None, metadata=variables("POSTGRES_SSLMODE"))
     timeout: float = 5.0
     max_connections: int = 4
     prepare_threshold: int | None = 5
@@ -55,32 +64,39 @@ class PostgreSQLSettings:
             raise ConfigurationError(f"timeout must be a positive number of seconds, not {self.timeout!r}")
         if self.max_connections < 1:
             raise ConfigurationError(f"max_connections must be at least 1, not {self.max_connections!r}")
-        self.options()
+        if self.sslmode is not None and self.sslmode not in SSL_MODES:
+            raise ConfigurationError(f"sslmode must be one of {', '.join(SSL_MODES)}, not {self.sslmode!r}")
+        if self.dsn is not None:
+            self._take_over(_parsed(self.dsn))
+        elif not _is_port(_number(self.port)):
+            raise ConfigurationError(f"port must be an int from 1 to 65535, not {self.port!r}")
+
+    def _take_over(self, options: Mapping[str, Any]) -> None:
+        """Show the place the string names; its secrets stay in it."""
+        shown = {
+            "host": options.get("host", ""),
+            "port": _number(options.get("port", 5432)),
+            "database": options.get("dbname", ""),
+            "user": options.get("user"),
+        }
+        for name, value in shown.items():
+            object.__setattr__(self, name, value)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
-        """``POSTGRES_HOST``, ``_PORT``, ``_DB``, ``_USER``, ``_PASSWORD``; without host ``DATABASE_URL``."""
-        host, dsn = environ.get("POSTGRES_HOST"), environ.get("DATABASE_URL")
-        if not host and dsn:
-            return cls(dsn=dsn)
-        return cls(
-            host or "localhost",
-            _port(environ.get("POSTGRES_PORT") or "5432"),
-            environ.get("POSTGRES_DB") or "praval",
-            environ.get("POSTGRES_USER") or None,
-            environ.get("POSTGRES_PASSWORD") or None,
-        )
+        """``POSTGRES_HOST``, ``_PORT``, ``_DB``, ``_USER``, ``_PASSWORD``, ``_SSLMODE``, ``DATABASE_URL``.
+
+        A variable for a single setting goes before the URL; with another host than the URL's, the URL is
+        not used at all.
+        """
+        linked = is_link(environ.get("POSTGRES_PORT")) and environ.get("DATABASE_URL")
+        found = gather(cls, environ, skip={"port"} if linked else ())
+        return settle(cls, found, "dsn", _joined, _KEYWORDS)
 
     def options(self) -> dict[str, Any]:
         """The keywords of ``psycopg.connect``."""
         if self.dsn is None:
-            given = {
-                "host": self.host,
-                "port": self.port,
-                "dbname": self.database,
-                "user": self.user,
-                "password": self.password,
-            }
+            given = {keyword: getattr(self, name) for name, keyword in _KEYWORDS.items()}
         else:
             given = _parsed(self.dsn)
         given = {
@@ -112,10 +128,16 @@ def check_name(setting: str, name: str | None) -> None:
         raise ConfigurationError(f"{setting} must be a name of 1 to 63 bytes, not {given!r}")
 
 
+def _is_port(port: object) -> bool:
+    """Whether it can be the number of a port."""
+    return isinstance(port, int) and not isinstance(port, bool) and 1 <= port <= 65_535
+
+
 def _parsed(dsn: str) -> dict[str, Any]:
     try:
-        return dict(conninfo_to_dict(dsn))
-    except psycopg.ProgrammingError:
+        # SQLAlchemy's URLs name a driver, which libpq does not know.
+        return dict(conninfo_to_dict(_SCHEME.sub("postgresql://", dsn, count=1)))
+    except (psycopg.ProgrammingError, TypeError):
         # libpq's reason quotes what it does not understand, which may be the password.
         raise ConfigurationError(
             "dsn is no PostgreSQL connection string",
@@ -124,11 +146,10 @@ def _parsed(dsn: str) -> dict[str, Any]:
         ) from None
 
 
-def _port(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        # Kubernetes sets POSTGRES_PORT to tcp://... when there is a service named postgres.
-        raise ConfigurationError(
-            f"POSTGRES_PORT must be a number, not {text!r}", hint="Unset it, or set DATABASE_URL alone"
-        ) from None
+def _joined(dsn: str, given: Mapping[str, Any]) -> str:
+    return make_conninfo(**_parsed(dsn) | {_KEYWORDS[name]: value for name, value in given.items()})
+
+
+def _number(port: Any) -> Any:
+    """As an int, unless there are several."""
+    return int(port) if str(port).isdecimal() else port

@@ -22,11 +22,13 @@ import numpy as np
 import qdrant_edge as edge
 
 from praval_storage.errors import StorageError
+from praval_storage.places import Count
 from praval_storage.providers.qdrant.engine import (
     DEFAULT_VECTOR,
     Condition,
     Figures,
     Nearest,
+    Outline,
     Point,
     PointId,
     Progress,
@@ -172,6 +174,18 @@ class EdgeEngine:
             info = shard.info()
         return Figures(info.points_count, info.indexed_vectors_count)
 
+    def count(self, condition: Condition) -> int:
+        with self._shard() as shard:
+            return int(shard.count(edge.CountRequest(filter=make_filter(condition))))
+
+    def outline(self, name: str) -> Outline | None:
+        path = Path(self.place, name)
+        if not Path(path, CONFIG).exists():
+            return None
+        # To count the points of another collection its files would have to be opened.
+        points = Count(self.figures().points, "estimate") if name == self._collection else None
+        return Outline(spaces_of(path), points)
+
     def optimize(self, progress: Progress, timeout: float | None) -> None:
         """Others wait meanwhile: the files belong to the child process."""
         with self._folder.lock, _translated():
@@ -199,7 +213,7 @@ class EdgeEngine:
 
 def open_engine(settings: QdrantSettings, _client: object) -> EdgeEngine:
     """The engine of a provider's settings."""
-    return EdgeEngine(Path(settings.path or DEFAULT_PATH).absolute(), settings.collection)
+    return EdgeEngine(Path(settings.path or DEFAULT_PATH).expanduser().absolute(), settings.collection)
 
 
 def make_filter(condition: Condition) -> edge.Filter:

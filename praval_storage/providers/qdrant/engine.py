@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
+from praval_storage.places import Count
+
 Condition = dict[str, Any]
 PointId = int | UUID
 Progress = Callable[[str], None]
@@ -49,6 +51,21 @@ class Figures:
 
     points: int
     indexed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What is known of a collection without opening it.
+
+    Attributes:
+        spaces: Dense vectors by name.
+        points: How many points.
+        notes: What else is worth a word.
+    """
+
+    spaces: Mapping[str, Space]
+    points: Count | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +202,12 @@ class Engine(Protocol):
 
     def figures(self) -> Figures:
         """How large the collection is."""
+
+    def count(self, condition: Condition) -> int:
+        """How many points match, exactly."""
+
+    def outline(self, name: str) -> Outline | None:
+        """What is known of a collection in the same place; ``None`` when it has gone."""
 
     def optimize(self, progress: Progress, timeout: float | None) -> None:
         """Build the HNSW index now, and return when it serves searches."""

@@ -124,6 +124,11 @@ class _Foreign(_Layout):
         return None if test is None else test.inexactly()
 
 
+def living_at(now: datetime) -> Condition:
+    """Selects the records that have not ceased to exist."""
+    return {"must_not": [expired_before(now)]}
+
+
 def expired_before(now: datetime) -> Condition:
     """Selects the records that have ceased to exist."""
     return all_of([OURS, {"key": "expires_at", "range": {"lte": time_text(now.astimezone(UTC))}}])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -11,16 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from praval_storage.base import (
+    CanBrowse,
     CanPurge,
     CanQuery,
     CanSearch,
     HasCollections,
+    HasVectors,
     Item,
     RecordProvider,
     StorageResult,
 )
 from praval_storage.errors import ConfigurationError, UnsupportedOperationError
 from praval_storage.filters import Node
+from praval_storage.places import Look, Measured, Seen, from_token
+from praval_storage.providers.qdrant import browsing, sampling
 from praval_storage.providers.qdrant.engine import SEARCH_EF, Engine, Progress, Rules
 from praval_storage.providers.qdrant.filters import expired_before
 from praval_storage.providers.qdrant.reading import Reader
@@ -28,6 +32,7 @@ from praval_storage.providers.qdrant.settings import QdrantSettings
 from praval_storage.providers.qdrant.vectors import POINTER, choose
 from praval_storage.providers.qdrant.writing import Batch, find_existing
 from praval_storage.records import Draft, Stored
+from praval_storage.sampling import VectorSample
 from praval_storage.scan import Neighbours, Scan, Scanned
 from praval_storage.serialization import Content, encode
 
@@ -35,7 +40,7 @@ if TYPE_CHECKING:
     from qdrant_client import QdrantClient
 
 
-class QdrantProvider(RecordProvider, CanQuery, CanSearch, CanPurge, HasCollections):
+class QdrantProvider(RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, CanBrowse, HasCollections):
     """Keeps records in Qdrant and finds them by vector.
 
     With ``url`` or ``client`` a server is used; otherwise the real engine runs in this process, on files
@@ -98,6 +103,7 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, CanPurge, HasCollectio
         )
         self._embed = embed
         self._client = client
+        self._others: dict[str, Self] = {}
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
@@ -152,6 +158,17 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, CanPurge, HasCollectio
             )
         return self._embed(text)
 
+    def sample_vectors(self, limit: int, seed: int) -> VectorSample:
+        return sampling.sample(self._engine, self._rules, limit, seed)
+
+    def vectors_of(self, keys: Sequence[str]) -> list[Any]:
+        return sampling.vectors_of(self._engine, self._rules, keys)
+
+    def with_vector(self, name: str) -> Self:
+        other = self._with(replace(self.settings, vector_name=name, vector_size=None, distance="cosine"))
+        other.__dict__["_engine"] = self._engine  # one connection for both
+        return other
+
     def optimize(self, progress: Progress | None = None, timeout: float | None = None) -> None:
         """Build the HNSW index over all vectors, which makes searches of large collections faster.
 
@@ -175,6 +192,34 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, CanPurge, HasCollectio
             else self._engine.delete_where(expired_before(datetime.now(UTC)))
         )
 
+    # Looking around
+
+    def home(self) -> str:
+        return self.settings.collection
+
+    def look(self, request: Look) -> Seen:
+        if not request.path:
+            return browsing.collections(self._engine, request)
+        from_token(request.token)
+        if request.path == self.collection:
+            return browsing.points(self, self._reader, request)
+        if request.path not in self.collections():
+            return Seen(note="There is no such collection")
+        other = self._other(request.path)
+        return replace(browsing.points(other, other._reader, request), collection=request.path)  # noqa: SLF001
+
+    def measure(self, path: str) -> Iterator[Measured]:
+        names = [name for name in self.collections() if path in {"", name}]
+        return browsing.measure(
+            [self._engine if name == self.collection else self._other(name)._engine for name in names]  # noqa: SLF001
+        )
+
+    def _other(self, name: str) -> Self:
+        """This provider bound to another collection, made once."""
+        if name not in self._others:
+            self._others[name] = self.in_collection(name)
+        return self._others[name]
+
     # Collections and life cycle
 
     @property
@@ -192,6 +237,8 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, CanPurge, HasCollectio
         return self._engine.health()
 
     def close(self) -> None:
+        while self._others:
+            self._others.popitem()[1].close()
         if (engine := self.__dict__.pop("_engine", None)) is not None:
             engine.close()
         self.__dict__.pop("_reader", None)
@@ -208,7 +255,8 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, CanPurge, HasCollectio
             raise ConfigurationError(
                 "A provider made with client= cannot be pickled", hint="Make it with url="
             )
-        return {name: value for name, value in self.__dict__.items() if name not in {"_engine", "_reader"}}
+        kept = {name: value for name, value in self.__dict__.items() if name not in {"_engine", "_reader"}}
+        return {**kept, "_others": {}}
 
     def _with(self, settings: QdrantSettings) -> Self:
         other = type(self)(embed=self._embed, client=self._client, allow_pickle=self.allow_pickle)

@@ -106,7 +106,7 @@ class Reader:
 
     def _rows(self, compiled: Compiled, request: Scan) -> Iterator[Stored]:
         after, size = None, min(_FIRST_PAGE, (request.limit or _LARGEST_PAGE) + 1)
-        bodies = request.bodies or any(path.root == "data" for path in paths(request.where))
+        bodies = request.bodies or self.looks_at_data(request.where)
         selector = layout.RECORD if bodies else layout.ENTRY
         while True:
             page, after = self.engine.scroll(compiled.condition, after, size, selector)
@@ -114,6 +114,18 @@ class Reader:
             if after is None:
                 return
             size = _next_size(page, size)
+
+    def looks_at_data(self, where: Node) -> bool:
+        """Whether a filter cannot be decided without bodies."""
+        return any(path.root == "data" for path in paths(where))
+
+    def page(
+        self, condition: Any, after: PointId | None, size: int, *, bodies: bool
+    ) -> tuple[list[tuple[PointId, Stored]], PointId | None]:
+        """So many points from an id on as records, and where the next ones begin."""
+        selector = layout.RECORD if bodies else layout.ENTRY
+        rows, following = self.engine.scroll(condition, after, size, selector)
+        return self._pairs(rows, bodies=bodies), following
 
     def _matching(self, page: Sequence[Row], where: Node, *, bodies: bool) -> Iterator[Stored]:
         """Decides on the rows for which the engine could not; the others it decided as far as it said."""

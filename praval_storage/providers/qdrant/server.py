@@ -19,6 +19,7 @@ from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
 from praval_storage.errors import StorageConnectionError, StorageTimeoutError
+from praval_storage.places import Count
 from praval_storage.providers._contact import FirstContact
 from praval_storage.providers.qdrant.connection import CONNECT, alone, connect, is_local, place_of
 from praval_storage.providers.qdrant.engine import (
@@ -26,6 +27,7 @@ from praval_storage.providers.qdrant.engine import (
     Condition,
     Figures,
     Nearest,
+    Outline,
     Point,
     PointId,
     Progress,
@@ -227,6 +229,20 @@ class ServerEngine:
     def figures(self) -> Figures:
         with self._calling() as client:
             return figures_of(client.get_collection(self._name))
+
+    def count(self, condition: Condition) -> int:
+        with self._calling() as client:
+            return int(client.count(self._name, make_filter(condition), exact=True).count)
+
+    def outline(self, name: str) -> Outline | None:
+        with self._calling() as client:
+            info = describe(client, name)
+        if info is None:
+            return None
+        sparse = ", ".join(info.config.params.sparse_vectors or ())
+        notes = (f"sparse vectors: {sparse}" if sparse else "", str(info.status.value))
+        points = Count(figures_of(info).points, "estimate")
+        return Outline(spaces_of(info.config.params.vectors), points, notes)
 
     def optimize(self, progress: Progress, timeout: float | None) -> None:
         """The server optimizes on its own; wait until it has nothing left to do."""

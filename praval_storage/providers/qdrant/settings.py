@@ -10,12 +10,15 @@ from typing import Self
 from praval_storage.errors import ConfigurationError
 from praval_storage.providers.qdrant.address import Address, parse_address
 from praval_storage.providers.qdrant.engine import DISTANCES, SEARCH_EF
+from praval_storage.settings import DEFAULT, Settings, gather, make, origin, variables
 
 DEFAULT_PATH = "./storage/.praval/qdrant"
+_BESIDE = ("PRAVAL_STORAGE_PATH", "FILESYSTEM_BASE_PATH")
+"""Variables of the folder that the embedded engine has a place in."""
 
 
 @dataclass(frozen=True, slots=True)
-class QdrantSettings:
+class QdrantSettings(Settings):
     """Where a collection is, and what its vectors are.
 
     Attributes:
@@ -31,10 +34,12 @@ class QdrantSettings:
         search_ef: Candidates an HNSW search keeps at least: more find more of the nearest, and take longer.
     """
 
-    url: str | None = field(default=None, repr=False)
-    path: str | None = None
-    api_key: str | None = field(default=None, repr=False)
-    collection: str = "praval_vectors"
+    url: str | None = field(default=None, repr=False, metadata=variables("QDRANT_URL"))
+    path: str | None = field(default=None, metadata=variables("QDRANT_PATH"))
+    api_key: str | None = field(default=None, repr=False, metadata=variables("QDRANT_API_KEY"))
+    collection: str = field(
+        default="praval_vectors", metadata=variables("QDRANT_COLLECTION", "QDRANT_COLLECTION_NAME")
+    )
     vector_size: int | None = None
     distance: str = "cosine"
     vector_name: str | None = None
@@ -83,11 +88,12 @@ class QdrantSettings:
         Without a URL the embedded engine lives beside the files of the filesystem provider, unless
         ``QDRANT_PATH`` says otherwise.
         """
-        base = environ.get("PRAVAL_STORAGE_PATH") or environ.get("FILESYSTEM_BASE_PATH") or "./storage"
-        url = environ.get("QDRANT_URL") or None
-        path = environ.get("QDRANT_PATH") or (None if url else str(Path(base, ".praval", "qdrant")))
-        name = environ.get("QDRANT_COLLECTION") or environ.get("QDRANT_COLLECTION_NAME") or "praval_vectors"
-        return cls(url, path, environ.get("QDRANT_API_KEY") or None, name)
+        found = gather(cls, environ)
+        if not found.values.keys() & {"url", "path"}:
+            beside = next(filter(environ.get, _BESIDE), None)
+            base = environ[beside] if beside else "./storage"
+            found.add("path", str(Path(base, ".praval", "qdrant")), origin(environ, beside or "") or DEFAULT)
+        return make(cls, found)
 
 
 def _check_api_key(key: str | None) -> None:

@@ -90,6 +90,17 @@ def escaped(name: bytes) -> bytes:
     return _GLOB.sub(rb"\\\g<0>", name)
 
 
+def caseless_glob(text: str) -> bytes:
+    """A pattern for the names that hold a text, ASCII letters in either case; of other letters any number."""
+    return b"".join([b"*", *map(_glob, text), b"*" if text else b""])
+
+
+def _glob(letter: str) -> bytes:
+    if not letter.isascii():
+        return b"*"
+    return f"[{letter.lower()}{letter.upper()}]".encode() if letter.isalpha() else escaped(letter.encode())
+
+
 def _possible(operands: Iterable[object]) -> tuple[str, ...]:
     """Those operands that are legal keys or beginnings of one, each once."""
     texts = dict.fromkeys(operand for operand in operands if isinstance(operand, str))

@@ -10,10 +10,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakSet
 
-from praval_storage.base import CanQuery, HasCollections, Item, RecordProvider, StorageResult, boundary
+from praval_storage.base import (
+    CanBrowse,
+    CanQuery,
+    HasCollections,
+    Item,
+    RecordProvider,
+    StorageResult,
+    boundary,
+)
 from praval_storage.errors import ConfigurationError, StorageError
 from praval_storage.keys import validate_key
-from praval_storage.providers.redis import counters
+from praval_storage.places import Look, Measured, Seen
+from praval_storage.providers.redis import browsing, counters
 from praval_storage.providers.redis.connection import Connection
 from praval_storage.providers.redis.keyspace import SEPARATOR, Keyspace
 from praval_storage.providers.redis.messages import Subscription, payload_of
@@ -36,7 +45,7 @@ _MOST_PAGES = 200
 logger = logging.getLogger("praval_storage")
 
 
-class RedisProvider(RecordProvider, CanQuery, HasCollections):
+class RedisProvider(RecordProvider, CanQuery, CanBrowse, HasCollections):
     """Keeps each record as one Redis string, a JSON object that ``GET`` in redis-cli shows.
 
     Strings, hashes, lists, sets, sorted sets and streams that others wrote are records, too (see the module
@@ -117,6 +126,15 @@ class RedisProvider(RecordProvider, CanQuery, HasCollections):
 
     def scan(self, request: Scan) -> Scanned:
         return self._reader.scan(request)
+
+    def home(self) -> str:
+        return ""
+
+    def look(self, request: Look) -> Seen:
+        return browsing.look(self, self._connection, self._keyspace, request)
+
+    def measure(self, path: str) -> Iterator[Measured]:
+        return browsing.measure(self._connection, self._keyspace, path)
 
     # Collections
 

@@ -6,18 +6,20 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 import redis
 
 from praval_storage.errors import ConfigurationError
+from praval_storage.settings import Settings, gather, is_link, number, settle, variables, yes_or_no
 
 SCHEMES = ("redis", "rediss", "unix")
-_YES = frozenset({"1", "true", "yes", "on"})
+_IN_URL = ("host", "port", "db", "password", "username", "ssl")
+"""Settings that a URL says."""
 
 
 @dataclass(frozen=True, slots=True)
-class RedisSettings:
+class RedisSettings(Settings):
     """Where a Redis database is, and what the keys in it start with.
 
     Attributes:
@@ -32,14 +34,14 @@ class RedisSettings:
         timeout: Seconds to wait for a connection, and for each answer.
     """
 
-    host: str = "localhost"
-    port: int = 6379
-    db: int = 0
-    password: str | None = field(default=None, repr=False)
-    username: str | None = None
-    url: str | None = field(default=None, repr=False)
-    ssl: bool = False
-    prefix: str = ""
+    host: str = field(default="localhost", metadata=variables("REDIS_HOST"))
+    port: int = field(default=6379, metadata=variables("REDIS_PORT", read=number))
+    db: int = field(default=0, metadata=variables("REDIS_DB", read=number))
+    password: str | None = field(default=None, repr=False, metadata=variables("REDIS_PASSWORD"))
+    username: str | None = field(default=None, metadata=variables("REDIS_USERNAME"))
+    url: str | None = field(default=None, repr=False, metadata=variables("REDIS_URL"))
+    ssl: bool = field(default=False, metadata=variables("REDIS_SSL", read=yes_or_no))
+    prefix: str = field(default="", metadata=variables("REDIS_PREFIX"))
     timeout: float = 5.0
 
     def __post_init__(self) -> None:
@@ -63,21 +65,15 @@ class RedisSettings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
-        """``REDIS_URL``, else ``REDIS_HOST``, ``REDIS_PORT``, ``REDIS_DB``, ``REDIS_USERNAME``,
-        ``REDIS_PASSWORD`` and ``REDIS_SSL``; with both ``REDIS_PREFIX``.
+        """``REDIS_HOST``, ``REDIS_PORT``, ``REDIS_DB``, ``REDIS_USERNAME``, ``REDIS_PASSWORD``,
+        ``REDIS_SSL``, ``REDIS_PREFIX``, and ``REDIS_URL``.
+
+        A variable for a single setting goes before the URL; with another host than the URL's, the URL is
+        not used at all.
         """
-        prefix = environ.get("REDIS_PREFIX", "")
-        if url := environ.get("REDIS_URL"):
-            return cls(url=url, prefix=prefix)
-        return cls(
-            environ.get("REDIS_HOST") or "localhost",
-            _number(environ, "REDIS_PORT", 6379),
-            _number(environ, "REDIS_DB", 0),
-            environ.get("REDIS_PASSWORD") or None,
-            environ.get("REDIS_USERNAME") or None,
-            ssl=environ.get("REDIS_SSL", "").lower() in _YES,
-            prefix=prefix,
-        )
+        linked = is_link(environ.get("REDIS_PORT")) and environ.get("REDIS_URL")
+        found = gather(cls, environ, skip={"port"} if linked else ())
+        return settle(cls, found, "url", _joined, _IN_URL)
 
     @property
     def place(self) -> str:
@@ -135,12 +131,30 @@ def _is_text(value: object) -> bool:
         return False
 
 
-def _number(environ: Mapping[str, str], name: str, default: int) -> int:
-    text = environ.get(name) or str(default)
-    try:
-        return int(text)
-    except ValueError:
-        # Kubernetes sets REDIS_PORT to tcp://10.0.0.1:6379 when there is a service named redis.
-        raise ConfigurationError(
-            f"{name} must be a number, not {text!r}", hint="Set REDIS_URL, which goes before it"
-        ) from None
+def _joined(url: str, given: Mapping[str, Any]) -> str:
+    """The URL with some settings instead of its own."""
+    parts = urlsplit(url)
+    said = {
+        "username": _unquoted(parts.username),
+        "password": _unquoted(parts.password),
+        **_options(url),
+        **given,
+    }
+    login = quote(said["username"] or "", safe="")
+    if said["password"] is not None:
+        login = f"{login}:{quote(said['password'], safe='')}"
+    query = [pair for pair in parse_qsl(parts.query) if pair[0] not in {*given, "db"}]
+    query += [("db", str(said["db"]))] if "db" in said else []
+    is_socket = parts.scheme == "unix"
+    place = parts.path if is_socket else f"{_host(said)}:{said.get('port', 6379)}/"
+    scheme = "rediss" if said.get("ssl") and not is_socket else parts.scheme
+    return f"{scheme}://{f'{login}@' if login else ''}{place}{f'?{urlencode(query)}' if query else ''}"
+
+
+def _host(said: Mapping[str, Any]) -> str:
+    host = str(said.get("host", "localhost"))
+    return f"[{host}]" if ":" in host else host
+
+
+def _unquoted(text: str | None) -> str | None:
+    return None if text is None else unquote(text)

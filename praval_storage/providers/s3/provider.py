@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from praval_storage.base import boundary
-from praval_storage.errors import ConfigurationError
+from praval_storage.errors import ConfigurationError, StoragePermissionError
 from praval_storage.keys import validate_key
+from praval_storage.paging import in_places
+from praval_storage.places import Look, Measured, Place, Seen, as_folder
 from praval_storage.providers._objects import ObjectProvider
 from praval_storage.providers.s3.connection import Connection
 from praval_storage.providers.s3.settings import S3Settings
@@ -19,6 +22,26 @@ if TYPE_CHECKING:
 
 MAX_SECONDS = 7 * 24 * 3600
 """How long a presigned URL can be good for at most (AWS Signature Version 4)."""
+
+
+SCHEME = "s3://"
+"""Begins the name of a collection that is another bucket."""
+
+
+class _Place(NamedTuple):
+    """Where a path is.
+
+    Attributes:
+        provider: The one whose keys are there.
+        path: The rest of the path, that of keys.
+        base: The beginning of the path.
+        collection: What references call it.
+    """
+
+    provider: S3Provider
+    path: str
+    base: str
+    collection: str | None
 
 
 class S3Provider(ObjectProvider):
@@ -74,6 +97,8 @@ class S3Provider(ObjectProvider):
         allow_pickle: bool = False,
     ) -> None:
         super().__init__("s3", allow_pickle=allow_pickle)
+        self._is_lent = False
+        self._others: dict[str, Self] = {}
         self.settings = S3Settings(
             bucket_name,
             endpoint_url,
@@ -94,15 +119,10 @@ class S3Provider(ObjectProvider):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
-        found = S3Settings.from_env(environ)
-        return cls(
-            found.bucket,
-            found.access_key_id,
-            found.secret_access_key,
-            found.region,
-            aws_session_token=found.session_token,
-            endpoint_url=found.endpoint_url,
-        )
+        settings = S3Settings.from_env(environ)
+        provider = cls(settings.bucket)
+        provider.settings = settings
+        return provider
 
     def presign(self, key: str, expires: int = 3600) -> str:
         """A URL that anybody may read the body of a record with, as it is stored.
@@ -124,6 +144,78 @@ class S3Provider(ObjectProvider):
         with boundary(self, "buckets"):
             return self._connection.run(self._connection.buckets())
 
+    # Looking around: a path begins with a bucket
+
+    def home(self) -> str:
+        return f"{self.settings.bucket}/{self.settings.prefix}{self._start}"
+
+    def look(self, request: Look) -> Seen:
+        if not request.path:
+            return self._bucket_list(request)
+        place = self._place(request.path)
+        seen = super(S3Provider, place.provider).look(replace(request, path=place.path))
+        places = [replace(each, path=place.base + each.path) for each in seen.places]
+        return replace(seen, places=places, collection=place.collection)
+
+    def measure(self, path: str) -> Iterator[Measured]:
+        if not path:
+            path = self.home()
+        place = self._place(path)
+        return super(S3Provider, place.provider).measure(place.path)
+
+    def in_collection(self, name: str) -> Self:
+        """The same connection bound to one of its folders, or to ``s3://bucket`` or ``s3://bucket/folder``.
+
+        ``""`` = where the provider itself began.
+        """
+        if not name.startswith(SCHEME):
+            return super().in_collection(name)
+        bucket, _, folder = name.removeprefix(SCHEME).partition("/")
+        other = self._in_bucket(bucket)
+        return super(S3Provider, other).in_collection(folder) if folder else other
+
+    @property
+    def collection(self) -> str:
+        """What every key has in front; of another bucket than the provider was made for ``s3://bucket``."""
+        inner = super().collection
+        if not self._is_lent:
+            return inner
+        return f"{SCHEME}{self.settings.bucket}/{inner}".removesuffix("/")
+
+    def close(self) -> None:
+        for other in self._others.values():
+            other.close()
+        super().close()
+
+    def _place(self, path: str) -> _Place:
+        """Where a path is: in this provider, or in another of the whole bucket it names."""
+        path, home = as_folder(path), self.home()
+        if path.startswith(home):
+            return _Place(self, path.removeprefix(home), home, None)
+        own = f"{self.settings.bucket}/"  # that of an access point has slashes, too
+        bucket = self.settings.bucket if path.startswith(own) else path.partition("/")[0]
+        base = f"{bucket}/"
+        return _Place(self._in_bucket(bucket), path.removeprefix(base), base, f"{SCHEME}{bucket}")
+
+    def _in_bucket(self, bucket: str) -> Self:
+        if bucket not in self._others:
+            settings = replace(self.settings, bucket=bucket, prefix="", auto_create=False)
+            other = copy(self)
+            other.__dict__.pop("_store", None)
+            vars(other).update(settings=settings, _start="", _is_lent=True, _others={})
+            self._others[bucket] = other
+        return copy(self._others[bucket])
+
+    def _bucket_list(self, request: Look) -> Seen:
+        own, note = self.settings.bucket, ""
+        try:
+            names = sorted({*self.buckets(), own})
+        except StoragePermissionError:
+            names, note = [own], "These credentials may not list buckets, so only the provider's own is shown"
+        return in_places(
+            request, [Place(f"{name}/", name, "bucket", True, True) for name in names], "ListBuckets", note
+        )
+
     def secrets(self) -> Iterable[str]:
         given = self.settings
         return filter(None, (given.secret_access_key, given.session_token, given.access_key_id))
@@ -134,7 +226,7 @@ class S3Provider(ObjectProvider):
                 "A provider made with filesystem= cannot be pickled",
                 hint="Make it with keys and endpoint_url=",
             )
-        return super().__getstate__()
+        return {**super().__getstate__(), "_others": {}}
 
     def __repr__(self) -> str:
         place = f"{self.settings.bucket}/{self.settings.prefix}{self._start}".rstrip("/")

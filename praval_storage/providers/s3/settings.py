@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from praval_storage.errors import ConfigurationError
 from praval_storage.keys import RESERVED_PREFIX
+from praval_storage.settings import Settings, gather, make, variables
 
 MAX_PREFIX_BYTES = 400
 """An object name has 1,024 bytes at most, and a key 512 of them."""
@@ -18,7 +19,7 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}|arn:[^/]+[:/][^/]+(/[^/]
 
 
 @dataclass(frozen=True, slots=True)
-class S3Settings:
+class S3Settings(Settings):
     """Which bucket, where, and as whom.
 
     Attributes:
@@ -35,13 +36,17 @@ class S3Settings:
         max_concurrency: Requests under way at the same time.
     """
 
-    bucket: str
-    endpoint_url: str | None = None
+    bucket: str = field(metadata=variables("AWS_S3_BUCKET", "S3_BUCKET_NAME"))
+    endpoint_url: str | None = field(
+        default=None, metadata=variables("S3_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+    )
     prefix: str = ""
-    region: str | None = None
-    access_key_id: str | None = field(default=None, repr=False)
-    secret_access_key: str | None = field(default=None, repr=False)
-    session_token: str | None = field(default=None, repr=False)
+    region: str | None = field(default=None, metadata=variables("AWS_REGION", "AWS_DEFAULT_REGION"))
+    access_key_id: str | None = field(default=None, repr=False, metadata=variables("AWS_ACCESS_KEY_ID"))
+    secret_access_key: str | None = field(
+        default=None, repr=False, metadata=variables("AWS_SECRET_ACCESS_KEY")
+    )
+    session_token: str | None = field(default=None, repr=False, metadata=variables("AWS_SESSION_TOKEN"))
     anon: bool = False
     auto_create: bool = False
     timeout: float = 5.0
@@ -73,21 +78,12 @@ class S3Settings:
         Raises:
             ConfigurationError: No bucket is named.
         """
-
-        def first(*names: str) -> str | None:
-            return next((value for name in names if (value := environ.get(name))), None)
-
-        bucket = first("AWS_S3_BUCKET", "S3_BUCKET_NAME")
-        if bucket is None:
+        found = gather(cls, environ)
+        if "bucket" not in found.values:
             raise ConfigurationError("No bucket is configured", hint="Set AWS_S3_BUCKET")
-        return cls(
-            bucket,
-            first("S3_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
-            region=first("AWS_REGION", "AWS_DEFAULT_REGION"),
-            access_key_id=first("AWS_ACCESS_KEY_ID"),
-            secret_access_key=first("AWS_SECRET_ACCESS_KEY"),
-            session_token=first("AWS_SESSION_TOKEN"),
-        )
+        if "access_key_id" not in found.values:
+            found = found.without({"session_token"})  # as AWS's own tools do: it belongs to a pair of keys
+        return make(cls, found)
 
     @property
     def where(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO, ClassVar
@@ -12,7 +13,7 @@ from praval_storage.base import Item
 from praval_storage.errors import KeyExistsError, StorageConnectionError, StorageError, StoragePermissionError
 from praval_storage.providers._objects.description import drafted
 from praval_storage.providers._objects.reader import reading
-from praval_storage.providers._objects.store import PAGE, Entry, Guard, ObjectStore, Outcome, gone
+from praval_storage.providers._objects.store import PAGE, Entry, Guard, Level, ObjectStore, Outcome, gone
 from praval_storage.providers.s3.connection import Answer, Connection
 from praval_storage.providers.s3.explained import CONFLICT, code_of, explained, missing_bucket
 from praval_storage.providers.s3.headers import (
@@ -31,6 +32,9 @@ ATTEMPTS = 5
 """How often an object is read whose companion went because it was replaced meanwhile."""
 GRACE = timedelta(hours=1)
 """How old a companion must be before it can be a leftover: its object may be on its way."""
+
+_LAST_CHARACTER = "\U0010ffff"
+_NOT_IN_XML = re.compile("[\ufffe\uffff]")
 
 logger = logging.getLogger("praval_storage")
 
@@ -57,6 +61,21 @@ class S3Store(ObjectStore):
         for page in self._pages(Prefix=self._prefix + prefix, MaxKeys=_page_size(expected)):
             for found in page.get("Contents", ()):
                 yield Entry(found["Key"][skip:], found["Size"])
+
+    def level(self, prefix: str, after: str | None, count: int) -> Level:
+        asked = {"Prefix": self._prefix + prefix, "Delimiter": "/", "MaxKeys": count}
+        if after is not None:
+            asked["StartAfter"] = self._prefix + _nearly(after)
+        page = self.connection.run(self._page(**asked))
+        skip = len(self._prefix)
+        entries = [
+            Entry(found["Key"][skip:], found["Size"], found["LastModified"])
+            for found in page.get("Contents", ())
+        ]
+        folders = [found["Prefix"][skip:] for found in page.get("CommonPrefixes", ())]
+        names = [*folders, *(entry.name for entry in entries)]
+        last = max(names, default=None) if page.get("IsTruncated") else None
+        return Level(entries, folders, last, f"ListObjectsV2 {asked}")
 
     def folders(self, prefix: str) -> list[str]:
         start = self._prefix + prefix
@@ -270,6 +289,16 @@ class S3Store(ObjectStore):
     def _check_may_be_missing(self, error: Exception) -> None:
         if not self.connection.settings.auto_create:
             raise missing_bucket(self.connection.settings) from error
+
+
+def _nearly(name: str) -> str:
+    """A name to go on after: the last one of a folder, or at worst a little less than the name.
+
+    S3 repeats it in its answer, and XML has no way to write U+FFFE and U+FFFF.
+    """
+    if (odd := _NOT_IN_XML.search(name)) is not None:
+        return f"{name[: odd.start()]}\ufffd{_LAST_CHARACTER}"
+    return f"{name}{_LAST_CHARACTER}" if name.endswith("/") else name
 
 
 def _unless_changed(before: Found | None) -> dict[str, str]:

@@ -9,13 +9,15 @@ pytest.register_assert_rewrite(
     *(
         f"{__name__}.{module}"
         for module in (
-            *("_suite", "batches", "collections", "concurrency", "expiry", "foreign", "keys", "limits"),
-            *("operators", "ordering", "provider", "references", "search", "streaming", "values", "writing"),
+            *("_suite", "batches", "browsing", "collections", "concurrency", "expiry", "foreign", "keys"),
+            *("limits", "operators", "ordering", "previews", "provider", "references", "search"),
+            *("streaming", "values", "writing"),
         )
     )
 )
 
 from praval_storage.testing.conformance.batches import BatchTests  # noqa: E402
+from praval_storage.testing.conformance.browsing import BrowsingTests  # noqa: E402
 from praval_storage.testing.conformance.collections import CollectionTests  # noqa: E402
 from praval_storage.testing.conformance.concurrency import ConcurrencyTests  # noqa: E402
 from praval_storage.testing.conformance.expiry import ExpiryTests  # noqa: E402
@@ -24,6 +26,7 @@ from praval_storage.testing.conformance.keys import KeyTests  # noqa: E402
 from praval_storage.testing.conformance.limits import LimitTests  # noqa: E402
 from praval_storage.testing.conformance.operators import OperatorTests  # noqa: E402
 from praval_storage.testing.conformance.ordering import OrderTests  # noqa: E402
+from praval_storage.testing.conformance.previews import PreviewTests  # noqa: E402
 from praval_storage.testing.conformance.provider import ProviderTests  # noqa: E402
 from praval_storage.testing.conformance.references import ReferenceTests  # noqa: E402
 from praval_storage.testing.conformance.search import SearchTests  # noqa: E402
@@ -44,9 +47,11 @@ class ProviderConformance(
     OrderTests,
     LimitTests,
     SearchTests,
+    PreviewTests,
     ReferenceTests,
     StreamingTests,
     CollectionTests,
+    BrowsingTests,
     ForeignTests,
     ConcurrencyTests,
     ProviderTests,
@@ -59,5 +64,6 @@ class ProviderConformance(
     not collected; without the annotation they are skipped. A provider that searches must take vectors of
     four dimensions under the name ``vector``.
 
-    Override :meth:`write_foreign` when others can write to the same backend.
+    Override :meth:`write_foreign` when others can write to the same backend, and ``separator`` where places
+    are made by something else than a slash.
     """

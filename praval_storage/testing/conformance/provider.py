@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
 import pytest
@@ -13,6 +13,7 @@ from praval_storage.base import (
     CanQuery,
     CanSearch,
     HasCollections,
+    HasVectors,
     RecordProvider,
     StorageResult,
 )
@@ -25,6 +26,7 @@ from praval_storage.errors import (
 )
 from praval_storage.filters import Node
 from praval_storage.manager import DataManager
+from praval_storage.sampling import VectorSample
 from praval_storage.scan import Neighbours
 from praval_storage.testing.conformance._suite import Suite, needs
 from praval_storage.testing.memory import InMemoryProvider
@@ -33,13 +35,14 @@ ATTEMPTS: list[tuple[type[BaseStorageProvider], Callable[[DataManager, str], obj
     (CanQuery, lambda dm, name: dm.list(name)),
     (CanQuery, lambda dm, name: dm.iter_query(name)),
     (CanSearch, lambda dm, name: dm.search(name, [1.0, 0.0, 0.0, 0.0])),
+    (HasVectors, lambda dm, name: dm.vector_map(name)),
     (HasCollections, lambda dm, name: dm.store(1, name, "k", collection="other")),
     (HasCollections, lambda dm, name: dm.retrieve_by_key(name, "k", collection="other")),
     (HasCollections, lambda dm, name: dm.query(name, collection="other")),
 ]
 
 
-class AbleProvider(InMemoryProvider, CanSearch, HasCollections):
+class AbleProvider(InMemoryProvider, CanSearch, HasVectors, HasCollections):
     """Claims everything, for messages that name those who can."""
 
     metric = "cosine"
@@ -50,6 +53,15 @@ class AbleProvider(InMemoryProvider, CanSearch, HasCollections):
 
     def embed(self, text: str) -> Any:
         return [float(len(text))]
+
+    def sample_vectors(self, limit: int, seed: int) -> VectorSample:
+        return VectorSample((), 0, 0)
+
+    def vectors_of(self, keys: Sequence[str]) -> list[Any]:
+        return [None] * len(keys)
+
+    def with_vector(self, name: str) -> Self:
+        return self
 
     def collections(self) -> list[str]:
         return ["own"]

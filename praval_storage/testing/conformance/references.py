@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from praval_storage.base import BaseStorageProvider, RecordProvider
+from praval_storage.base import BaseStorageProvider, CanQuery, RecordProvider
 from praval_storage.errors import ConfigurationError, ProviderNotRegisteredError
 from praval_storage.manager import DataManager
 from praval_storage.reference import DataReference
@@ -64,6 +64,19 @@ class ReferenceTests(Suite):
             assert again.metadata == {"kind": "x"}
             assert again.created_at == reference.created_at
             assert dm.retrieve(again) == {"n": 1}
+
+    def test_a_reference_inside_a_record_leads_on(self, dm: DataManager, storage_type: str) -> None:
+        there = dm.store({"n": 1}, storage_type, "there")
+        found = dm.retrieve(dm.store({"see": there, "all": [there]}, storage_type, "here"))
+        assert found == {"see": there.uri, "all": [there.uri]}
+        assert dm.retrieve(found["see"]) == {"n": 1}
+
+    @needs(RecordProvider, CanQuery)
+    def test_a_reference_is_metadata_and_an_operand(self, dm: DataManager, storage_type: str) -> None:
+        there = dm.store({"n": 1}, storage_type, "there")
+        dm.store(2, storage_type, "here", {"source": there})
+        for operand in (there, there.uri):
+            assert dm.query(storage_type, {"metadata.source": operand}).keys == ["here"]
 
     def test_an_unknown_storage_type_is_named_with_the_known_ones(
         self, dm: DataManager, storage_type: str

@@ -1,0 +1,6 @@
+"""Looking at a record without retrieving it: what it is, its beginning, and nothing of it is ever run."""
+
+from praval_storage.preview.looking import preview
+from praval_storage.preview.view import Preview
+
+__all__ = ["Preview", "preview"]

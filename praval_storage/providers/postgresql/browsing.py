@@ -1,0 +1,237 @@
+"""Looking around in a database: schemas, then tables and views, as far as this user may see them.
+
+Nothing is counted but by the planner's own estimates, nothing is skipped with ``OFFSET``, and a statement
+that takes too long is given up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, LiteralString, NamedTuple
+
+import psycopg
+from psycopg import sql
+
+from praval_storage.errors import StorageTimeoutError
+from praval_storage.paging import Batch, Entry, collect
+from praval_storage.places import Column, Count, Look, Measured, Place, Seen, bad_token, from_token
+from praval_storage.providers.postgresql.connections import Connections
+from praval_storage.providers.postgresql.names import dotted
+from praval_storage.providers.postgresql.statements import COLUMNS, MARK
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+SECONDS = 5
+"""How long a statement of a page may take."""
+NOT_OURS = "made by somebody else"
+
+_SETTINGS = """
+SELECT set_config('statement_timeout', %s, true), set_config('transaction_read_only', 'on', true)
+"""
+_SCHEMAS = """
+SELECT n.nspname::text AS name
+FROM pg_catalog.pg_namespace AS n
+WHERE n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%%'
+  AND has_schema_privilege(n.oid, 'USAGE') AND (%s::text IS NULL OR n.nspname::text COLLATE "C" > %s::text)
+ORDER BY n.nspname::text COLLATE "C" LIMIT %s
+"""
+_RELATIONS = """
+SELECT c.relname::text AS name, c.relkind::text AS kind, c.reltuples::int8 AS rows,
+    CASE WHEN c.relkind IN ('r', 'm') THEN pg_total_relation_size(c.oid) END AS bytes,
+    obj_description(c.oid, 'pg_class') AS comment,
+    ARRAY(SELECT a.attname::text || ' ' || format_type(a.atttypid, NULL) FROM pg_catalog.pg_attribute AS a
+          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns
+FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
+  AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
+  AND (%s::text IS NULL OR c.relname::text COLLATE "C" > %s::text)
+ORDER BY c.relname::text COLLATE "C" LIMIT %s
+"""
+_ONE = """
+SELECT c.relkind::text, c.reltuples::int8, obj_description(c.oid, 'pg_class'),
+    ARRAY(SELECT a.attname::text || ' ' || format_type(a.atttypid, NULL) FROM pg_catalog.pg_attribute AS a
+          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)
+FROM pg_catalog.pg_class AS c
+WHERE c.oid = to_regclass(%s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  AND has_table_privilege(c.oid, 'SELECT')
+"""
+_TABLES = """
+SELECT n.nspname::text, c.relname::text
+FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
+  AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%%'
+  AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
+  AND (%s::text IS NULL OR n.nspname = %s::text) AND (%s::text IS NULL OR c.relname = %s::text)
+ORDER BY 1, 2
+"""
+_COLUMNS = """
+SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull,
+    coalesce(bool_or(i.indisprimary), false), coalesce(bool_or(i.indkey[0] = a.attnum), false)
+FROM pg_catalog.pg_attribute AS a
+LEFT JOIN pg_catalog.pg_index AS i ON i.indrelid = a.attrelid AND a.attnum = ANY (i.indkey) AND i.indisvalid
+WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped
+GROUP BY a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull ORDER BY a.attnum
+"""
+_KINDS = {"v": "view", "m": "view"}
+_NOTES = {"m": "materialized", "p": "partitioned", "f": "foreign table"}
+
+
+class Bounded(Connections):
+    """The same connections, for statements that only read and do not take long."""
+
+    def __init__(self, inner: Connections) -> None:
+        self.given = inner.given
+        self.settings = inner.settings
+        self._inner = inner
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection[Any]]:
+        """A connection in a transaction that only reads.
+
+        Raises:
+            StorageTimeoutError: A statement took too long.
+        """
+        try:
+            with self._inner.connection() as connection, connection.transaction():
+                connection.execute(_SETTINGS, (f"{SECONDS}s",))
+                yield connection
+        except psycopg.errors.QueryCanceled as error:
+            raise StorageTimeoutError(
+                f"PostgreSQL was given {SECONDS} s for this page and needed more",
+                hint="A filter on an indexed column makes it faster; dm.query() has no such limit",
+            ) from error
+
+
+def schemas(connections: Connections, request: Look) -> Seen:
+    """The schemas this user may use."""
+
+    def place(row: Mapping[str, Any]) -> Place:
+        return Place(dotted(row["name"]), row["name"], "schema", parent=True, records=False)
+
+    return _page(connections, request, _SCHEMAS, (), place)
+
+
+def relations(connections: Connections, request: Look, schema: str) -> Seen:
+    """The tables and views of a schema that this user may read."""
+
+    def place(row: Mapping[str, Any]) -> Place:
+        kind, rows, size = row["kind"], row["rows"], row["bytes"]
+        return Place(
+            dotted(schema, row["name"]),
+            row["name"],
+            _KINDS.get(kind, "table"),
+            parent=False,
+            records=True,
+            # Minus one where nobody has counted yet.
+            count=Count(rows, "estimate") if rows > 0 else None,
+            size=None if size is None else Count(size),
+            read_only=why_read_only(kind, row["comment"], row["columns"]),
+            note=_NOTES.get(kind, ""),
+        )
+
+    return _page(connections, request, _RELATIONS, (schema,), place)
+
+
+def why_read_only(kind: str, comment: str | None, columns: Sequence[str]) -> str:
+    """Why a relation cannot be written to, ``""`` if it can."""
+    if kind in _KINDS:
+        return "a view"
+    return "" if comment == MARK or set(columns) >= COLUMNS else NOT_OURS
+
+
+class Facts(NamedTuple):
+    """What the catalog says of a table or view.
+
+    Attributes:
+        is_ours: Whether it has our layout.
+        rows: How many, by the planner's estimate.
+        read_only: Why it cannot be written to.
+        columns: Its columns.
+    """
+
+    is_ours: bool
+    rows: Count | None
+    read_only: str
+    columns: Sequence[Column]
+
+
+def facts(connection: Connection[Any], schema: str, table: str) -> Facts | None:
+    """What the catalog says; ``None`` when this user sees no such relation."""
+    name = sql.Identifier(schema, table).as_string(connection)
+    row = connection.execute(_ONE, (name,)).fetchone()
+    if row is None:
+        return None
+    kind, rows, comment, names = row
+    reason = why_read_only(kind, comment, names)
+    columns = [Column(*each) for each in connection.execute(_COLUMNS, (name,))]
+    return Facts(not reason, Count(rows, "estimate") if rows > 0 else None, reason, columns)
+
+
+def tables(connections: Connections, parts: Sequence[str] | None) -> list[tuple[str, str]]:
+    """Schemas and names of the tables at a path."""
+    schema, table, *_ = [*(parts or ()), None, None]
+    if parts is None:
+        return []
+    with connections.connection() as connection:
+        rows = connection.execute(_TABLES, (schema, schema, table, table)).fetchall()
+    return [(found[0], found[1]) for found in rows]
+
+
+def measure(connections: Connections, named: Sequence[tuple[str, str]]) -> Iterator[Measured]:
+    """Count the rows of tables, one after the other."""
+    records = size = 0
+    for schema, table in named:
+        statement = sql.SQL("SELECT count(*), pg_total_relation_size({}::regclass) FROM {}").format(
+            sql.Literal(sql.Identifier(schema, table).as_string(None)), sql.Identifier(schema, table)
+        )
+        with connections.connection() as connection:
+            row = connection.execute(statement).fetchone()
+        if row is not None:
+            records, size = records + row[0], size + row[1]
+        yield Measured(Count(records), Count(size), done=False)
+    yield Measured(Count(records), Count(size), done=True)
+
+
+def _page(
+    connections: Connections,
+    request: Look,
+    statement: LiteralString,
+    parameters: tuple[Any, ...],
+    place: Any,
+) -> Seen:
+    after = _after(request)
+    given: list[Any] = []
+
+    def batches() -> Iterator[Batch]:
+        last, size = after, request.limit + 1
+        while True:
+            given[:] = [*parameters, last, last, size]
+            with (
+                connections.connection() as connection,
+                connection.cursor(row_factory=psycopg.rows.dict_row) as cursor,
+            ):
+                rows = cursor.execute(statement, given).fetchall()
+            last = rows[-1]["name"] if len(rows) == size else None
+            yield Batch([place(row) for row in rows], len(rows), last and [last])
+            if last is None:
+                return
+
+    def position(entry: Entry) -> Any:
+        assert isinstance(entry, Place)  # noqa: S101 - there are no others
+        return [entry.label]
+
+    page = collect(request, "", batches(), position, lambda rows: rows)
+    return replace(page.seen("", statement.strip()), parameters=tuple(given))
+
+
+def _after(request: Look) -> str | None:
+    match from_token(request.token):
+        case None:
+            return None
+        case [str(last)] if "\0" not in last:
+            return last
+        case _:
+            raise bad_token()

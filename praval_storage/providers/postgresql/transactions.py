@@ -1,0 +1,117 @@
+"""One transaction of the database, on one connection that is held from its beginning to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import RLock
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from praval_storage.errors import ConfigurationError, TransactionError
+from praval_storage.providers.postgresql.connections import Connection, Connections, be_patient, patience
+
+_LOST = (psycopg.OperationalError, psycopg.InterfaceError)
+
+
+class Held(Connections):
+    """Connections as providers want them, which all are the one that holds the transaction.
+
+    Each use is a savepoint: a statement that fails takes back what was done in this use, and the rest of the
+    transaction stays. After the end they are those outside.
+
+    Args:
+        outside: The connections of the provider whose transaction it is.
+        connection: Where the transaction is.
+    """
+
+    def __init__(self, outside: Connections, connection: Connection) -> None:
+        super().__init__(outside.settings, outside.given)
+        self._outside = outside
+        self._connection = connection
+        self._turn = RLock()
+        self._is_over = False
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """The connection, for one piece of work."""
+        if self._is_over:
+            with self._outside.connection() as connection:
+                yield connection
+            return
+        with self._turn, patience(), self._connection.transaction():
+            yield self._connection
+
+    def leads_where(self, others: Connections) -> bool:
+        """Whether other connections are to the same database, by the same role."""
+        mine, theirs = self._outside, others
+        if mine is theirs or mine.given is not None or theirs.given is not None:
+            return mine is theirs
+        return mine.settings.options() == theirs.settings.options()
+
+    def close(self) -> None:
+        """Leave the connection to the transaction."""
+
+    def commit(self) -> None:
+        """Commit.
+
+        Raises:
+            psycopg.Error: It has not.
+            TransactionError: The connection was lost meanwhile, and nobody says whether it has committed.
+        """
+        [number] = self._connection.execute("SELECT txid_current_if_assigned()").fetchone() or [None]
+        try:
+            self._connection.execute("COMMIT")
+        except _LOST as error:
+            if number is not None and not _has_committed(self._outside, number, error):
+                raise
+
+    def roll_back(self) -> None:
+        """Roll back; a server that no longer hears us does so by itself."""
+        try:
+            self._connection.execute("ROLLBACK")
+        except psycopg.Error:
+            self._connection.close()
+
+    def end(self) -> None:
+        """Let go of the connection."""
+        self._is_over = True
+
+
+@contextmanager
+def transaction(outside: Connections) -> Iterator[Held]:
+    """A transaction, committed at the end, and rolled back by an exception."""
+    with outside.held() as connection:
+        if connection.info.transaction_status != TransactionStatus.IDLE:
+            raise ConfigurationError(
+                "The connection that was passed in is in a transaction already",
+                hint="Finish that one first, or pass in a pool",
+            )
+        held = Held(outside, connection)
+        connection.execute("BEGIN")
+        try:
+            be_patient(connection)
+            yield held
+            held.commit()
+        except BaseException:
+            held.roll_back()
+            raise
+        finally:
+            held.end()
+
+
+def _has_committed(connections: Connections, number: int, error: Exception) -> bool:
+    """Ask the database over another connection what became of a transaction."""
+    try:
+        if connections.given is None:
+            with psycopg.connect(**connections.settings.options(), autocommit=True) as connection:
+                [said] = connection.execute("SELECT txid_status(%s)", (number,)).fetchone() or [None]
+                if said in {"committed", "aborted"}:
+                    return bool(said == "committed")
+    except psycopg.Error:
+        pass  # then it cannot be known
+    raise TransactionError(
+        "The connection was lost during the commit, and whether the database has committed is not known",
+        hint="Look whether the records are there once the server answers again",
+    ) from error

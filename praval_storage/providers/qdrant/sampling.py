@@ -1,0 +1,104 @@
+"""Some points of a collection with their vectors, chosen evenly and alike for the same seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+
+from praval_storage.errors import ConfigurationError
+from praval_storage.providers.qdrant import payload as layout
+from praval_storage.providers.qdrant.engine import (
+    DEFAULT_VECTOR,
+    Engine,
+    PointId,
+    Row,
+    Rules,
+    Schema,
+    Selector,
+)
+from praval_storage.providers.qdrant.vectors import choose
+from praval_storage.sampling import VectorRow, VectorSample
+
+MOST = 200_000
+"""Ids that are looked at. Ours are hashes of the keys, so that the first of them are as good as any."""
+_PAGE = 10_000
+_AT_ONCE = 500
+_ID = Selector(only=(layout.LAYOUT,))
+_SEEN = Selector(only=("key", "data", "metadata", "expires_at", layout.LAYOUT), vectors=True)
+
+
+def sample(engine: Engine, rules: Rules, limit: int, seed: int) -> VectorSample:
+    """See ``HasVectors.sample_vectors``."""
+    schema = engine.schema()
+    if schema is None:
+        return VectorSample((), 0, 0)
+    name = _name(schema, rules)
+    ids = _ids(engine)
+    total = len(ids) if len(ids) < MOST else engine.figures().points
+    places = sorted(Random(seed).sample(range(len(ids)), min(limit, len(ids))))  # noqa: S311 - no secret
+    chosen = [ids[place] for place in places]
+    found = VectorSample(_rows(engine, chosen, name), total, len(ids), name or "", tuple(schema.spaces))
+    if name is None:
+        return found
+    space = schema.spaces[name]
+    return replace(found, size=space.size, metric=space.distance, is_multi=space.multi)
+
+
+def vectors_of(engine: Engine, rules: Rules, keys: Sequence[str]) -> list[Any]:
+    """See ``HasVectors.vectors_of``."""
+    schema = engine.schema()
+    name = None if schema is None else _name(schema, rules)
+    if name is None:
+        return [None] * len(keys)
+    ids: list[PointId] = [layout.id_of(key) for key in keys]
+    others = [number for key in keys if (number := layout.foreign_id(key)) is not None]
+    rows = {layout.key_of(row): row for row in engine.retrieve([*ids, *others], _SEEN)}
+    return [None if key not in rows else _vector(rows[key], name) for key in keys]
+
+
+def _name(schema: Schema, rules: Rules) -> str | None:
+    """The vector that is meant; of several without a choice the first."""
+    try:
+        found = choose(schema, rules)
+    except ConfigurationError:
+        if rules.vector_name is not None:
+            raise
+        return next(iter(schema.spaces))
+    return found and found[0]
+
+
+def _ids(engine: Engine) -> list[tuple[PointId, bool]]:
+    """The ids by order, and whether their points are ours."""
+    ids: list[tuple[PointId, bool]] = []
+    after: PointId | None = None
+    while True:
+        rows, after = engine.scroll(None, after, _PAGE, _ID)
+        ids += [(row.id, layout.is_ours(row)) for row in rows]
+        if after is None or len(ids) >= MOST:
+            return ids[:MOST]
+
+
+def _rows(engine: Engine, chosen: Sequence[tuple[PointId, bool]], name: str | None) -> Iterator[VectorRow]:
+    now = datetime.now(UTC)
+    for start in range(0, len(chosen), _AT_ONCE):
+        some = chosen[start : start + _AT_ONCE]
+        ours = engine.retrieve([number for number, is_ours in some if is_ours], _SEEN)
+        theirs = engine.retrieve([number for number, is_ours in some if not is_ours], layout.WHOLE)
+        found = {row.id: row for row in [*ours, *theirs] if not layout.is_expired(row, now)}
+        yield from (_row(found[number], name) for number, _ in some if number in found)
+
+
+def _row(row: Row, name: str | None) -> VectorRow:
+    vector = None if name is None else _vector(row, name)
+    if layout.is_ours(row):
+        return VectorRow(layout.key_of(row), vector, row.payload.get("data"), row.payload.get("metadata"))
+    return VectorRow(layout.key_of(row), vector, row.payload, None)
+
+
+def _vector(row: Row, name: str) -> Any:
+    if isinstance(row.vector, dict):
+        return row.vector.get(name)
+    return row.vector if name == DEFAULT_VECTOR and row.vector else None

@@ -1,0 +1,187 @@
+"""Looking around in a database: SCAN in small steps, the part of the keys before the next colon as places."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from binascii import Error as NoBase64
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from hashlib import blake2b
+from typing import Any
+
+from praval_storage.paging import Batch, Entry, Source, collect, in_any_order, named, naturally
+from praval_storage.places import Count, Look, Measured, Place, Seen, bad_token, from_token
+from praval_storage.providers.redis.connection import Connection
+from praval_storage.providers.redis.keyspace import SEPARATOR, Keyspace, caseless_glob
+from praval_storage.records import Stored
+
+COUNT = 500
+"""Keys that one SCAN looks at."""
+REMEMBERED = 2_000
+"""Entries that a token knows to have been shown."""
+CERTAIN = 100_000
+"""Keys that are counted exactly: SCAN may repeat some of those beyond."""
+_DIGEST = 8
+_LISTED = frozenset({"key"})
+
+
+def look(source: Source, connection: Connection, keyspace: Keyspace, request: Look) -> Seen:
+    """One page of the keys with a prefix: as many SCANs as the budget allows, then one look at the rows."""
+    with connection.calling() as client:
+        size = int(client.dbsize())
+    sorts = request.order is not None and size <= request.budget
+    scan = _Scan(connection, keyspace, replace(request, token=None) if sorts else request)
+    sift = named(source, request, _LISTED)
+    if request.order is not None and sorts:
+        every = (entry for batch in scan.batches() for entry in batch.entries)
+        seen = in_any_order(source, every, sift, scan.prefix, request.order, request)
+    else:
+        page = collect(request, scan.prefix, scan.batches(), scan.position, sift)
+        seen = page.seen(scan.prefix)
+    return replace(
+        seen,
+        places=naturally(map(scan.counted, seen.places)),
+        ordered=sorts or request.order is None,
+        scanned=min(scan.scanned, size),
+        extent=Count(size, "estimate"),
+        statement=f"SCAN MATCH {scan.pattern.decode(errors='backslashreplace')} COUNT {COUNT}",
+        types=_types(connection, keyspace, seen.rows),
+        note=scan.note,
+    )
+
+
+def measure(connection: Connection, keyspace: Keyspace, path: str) -> Iterator[Measured]:
+    """Count the keys with a prefix; their sizes would have to be asked for one by one."""
+    pattern, cursor, number = keyspace.pattern(_as_prefix(path)), 0, 0
+    known: set[str] = set()
+    while True:
+        with connection.calling() as client:
+            cursor, names = client.scan(cursor, match=pattern, count=10 * COUNT)
+        for key in keyspace.keys(names):
+            number += key not in known
+            if len(known) < CERTAIN:
+                known.add(key)
+        done = int(cursor) == 0
+        yield Measured(Count(number, "exact" if number < CERTAIN else "estimate"), None, done)
+        if done:
+            return
+
+
+class _Scan:
+    """A scan from a token on.
+
+    A token holds the cursor, what the last SCAN found beyond its page, and digests of what was shown before:
+    SCAN repeats keys when the server's table grows or shrinks meanwhile.
+    """
+
+    def __init__(self, connection: Connection, keyspace: Keyspace, request: Look) -> None:
+        self.prefix = _as_prefix(request.path)
+        self.pattern = keyspace.pattern(self.prefix, caseless_glob(request.text))
+        self.scanned = 0
+        self._connection, self._keyspace = connection, keyspace
+        self._cursor, self._left, self._shown = _state(request)
+        self._is_all = request.token is None
+        self._has_text = bool(request.text)
+        self._batch: list[str] = []
+        self._met: set[bytes] = set()
+        self._counts: Counter[str] = Counter()
+        self._illegal = 0
+
+    @property
+    def note(self) -> str:
+        """What the page does not show, or may show again."""
+        notes = []
+        if len(self._shown) > REMEMBERED:
+            notes.append("a key may be shown again if Redis' table grows or shrinks meanwhile")
+        if self._illegal:
+            notes.append(f"{self._illegal} names are no legal keys and are not shown")
+        return "; ".join(notes)
+
+    def batches(self) -> Iterator[Batch]:
+        """What is left of the last SCAN, then one SCAN after the other."""
+        if self._left:
+            yield self._batched(self._left, 0)
+        while self._cursor or (self._is_all and not self.scanned):
+            with self._connection.calling() as client:
+                cursor, names = client.scan(self._cursor, match=self.pattern, count=COUNT)
+            self._cursor = int(cursor)
+            self.scanned += COUNT
+            yield self._batched(list(self._fresh(names)), COUNT)
+
+    def position(self, entry: Entry) -> Any:
+        """Where to go on after an entry of the present batch: with the rest of it, then with the cursor."""
+        name = entry.path if isinstance(entry, Place) else entry.key
+        return self._token(self._batch[self._batch.index(name) + 1 :])
+
+    def counted(self, place: Place) -> Place:
+        """The place with how many of its keys were met for this page."""
+        number = self._counts[place.path]
+        if not number or self._has_text:
+            return place
+        is_all = self._is_all and not self._cursor
+        return replace(place, count=Count(number, "exact" if is_all else "at least"))
+
+    def _batched(self, found: list[str], scanned: int) -> Batch:
+        self._batch = found
+        entries = [
+            _place(name) if SEPARATOR in name[len(self.prefix) :] else Stored(name, "json") for name in found
+        ]
+        return Batch(entries, scanned, self._token([]) if self._cursor else None)
+
+    def _fresh(self, names: Sequence[bytes]) -> Iterator[str]:
+        """Rows, and the places others are in, that have not been shown."""
+        new = [name for name in dict.fromkeys(names) if name not in self._met]
+        self._met.update(new)
+        keys = list(self._keyspace.keys(new))
+        self._illegal += len(new) - len(keys)
+        for key in keys:
+            label, separator, _ = key[len(self.prefix) :].partition(SEPARATOR)
+            name = f"{self.prefix}{label}{separator}"
+            if separator:
+                self._counts[name] += 1
+            if (digest := _digest(name)) not in self._shown:
+                self._shown[digest] = None
+                yield name
+
+    def _token(self, left: list[str]) -> Any:
+        shown = b"".join([*self._shown][-REMEMBERED:])
+        return [self._cursor, left, b64encode(shown).decode()]
+
+
+def _state(request: Look) -> tuple[int, list[str], dict[bytes, None]]:
+    match from_token(request.token):
+        case None:
+            return 0, [], {}
+        case [int(cursor), list(left), str(packed)] if all(isinstance(name, str) for name in left):
+            try:
+                shown = b64decode(packed, validate=True)
+            except (NoBase64, ValueError):
+                raise bad_token() from None
+            parts = range(0, len(shown), _DIGEST)
+            return cursor, left, dict.fromkeys(shown[at : at + _DIGEST] for at in parts)
+        case _:
+            raise bad_token()
+
+
+def _digest(name: str) -> bytes:
+    return blake2b(name.encode(), digest_size=_DIGEST).digest()
+
+
+def _place(path: str) -> Place:
+    label = path.removesuffix(SEPARATOR).rpartition(SEPARATOR)[2]
+    return Place(path, label, "prefix", parent=True, records=True)
+
+
+def _as_prefix(path: str) -> str:
+    return path if not path or path.endswith(SEPARATOR) else f"{path}{SEPARATOR}"
+
+
+def _types(connection: Connection, keyspace: Keyspace, rows: Sequence[Stored]) -> dict[str, str]:
+    if not rows:
+        return {}
+    with connection.calling() as client:
+        pipeline = client.pipeline(transaction=False)
+        for row in rows:
+            pipeline.type(keyspace.name(row.key))
+        return {row.key: found.decode() for row, found in zip(rows, pipeline.execute(), strict=True)}
