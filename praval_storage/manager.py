@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from praval_storage import looking, overview, preview, writing
@@ -199,6 +200,23 @@ class DataManager(Operations):
         make = library("praval_storage.mapping", "qdrant").vector_map
         found: VectorMap = make(self._providers, target, colour, sample, vector, seed)
         return found
+
+    def browse(
+        self, path: str = "", *, read_only: bool = False, static: bool = False, page_size: int = 25
+    ) -> Any:
+        """Look around in all providers: a tree, the rows of a place, and what is in a record.
+
+        A widget with the extra ``praval_storage[jupyter]``; else, or with ``static``, plain Python with the
+        same attributes and methods that shows itself as a table (see :mod:`praval_storage.jupyter`).
+
+        Args:
+            path: Where to begin: ``"s3"``, ``"s3/reports/2026/"``.
+            read_only: Whether nothing may be deleted.
+            static: No widget; every question is then asked at once, by the caller.
+            page_size: Rows and places on a page, 1 to 1 000.
+        """
+        jupyter = import_module("praval_storage.jupyter")
+        return jupyter.browse(self, path, read_only=read_only, static=static, page_size=page_size)
 
     def health(self, storage_type: str | None = None) -> HealthReport:
         """Reach each provider, or one, once: ``{name: Health(status, detail, seconds)}``. Raises nothing."""
