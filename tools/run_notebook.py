@@ -3,9 +3,9 @@
     python tools/run_notebook.py notebooks/01_quickstart.ipynb
     python tools/run_notebook.py --save notebooks/*.ipynb
 
-With ``--save`` the answers are put into the notebook, which is how those of ``notebooks/`` are made. The kernel
-is this very Python, in a temporary folder with settings of its own: nothing of the user's setup matters and
-nothing is left behind. The exit status is 1 when a cell fails.
+With ``--save`` the answers are put into the notebook, which is how those of ``notebooks/`` are made. The
+kernel is this very Python, in a temporary folder with settings of its own: nothing of the setup of the user
+matters and nothing is left behind. The exit status is 1 when a cell fails.
 """
 
 from __future__ import annotations
