@@ -16,6 +16,9 @@ QUICKSTART := notebooks/01_quickstart.ipynb
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 NBVAL := $(if $(NOTEBOOKS),--nbval-lax --nbval-current-env $(NOTEBOOKS))
 PYTEST := $(BIN)/python -m pytest
+# In so many processes; tests/conftest.py says which tests stay together.
+WORKERS ?= 2
+PARALLEL := -n $(WORKERS) --dist loadgroup
 # JupyterLab refuses to run as root, as which containers run, unless it is told to.
 ROOT_TOO := $(if $(filter 0,$(shell id -u)),--allow-root)
 
@@ -28,7 +31,7 @@ demo: $(FOR_DEMO)  ## run the quickstart notebook without a browser and print it
 	@$(BIN)/python tools/run_notebook.py $(QUICKSTART)
 
 test: $(FOR_DEV)  ## run the tests and every notebook
-	@$(PYTEST) tests $(NBVAL)
+	@$(PYTEST) $(PARALLEL) tests $(NBVAL)
 
 lab: $(FOR_LAB)  ## open JupyterLab on the quickstart
 	@$(BIN)/python -m jupyterlab $(ROOT_TOO) $(QUICKSTART)
@@ -40,7 +43,7 @@ lint: $(FOR_DEV)  ## ruff, mypy and import-linter
 	@$(BIN)/lint-imports --no-logo
 
 thorough: $(FOR_DEV)  ## the tests with many more random cases (an hour or more)
-	@$(PYTEST) tests --thorough --timeout 7200
+	@$(PYTEST) $(PARALLEL) tests --thorough --timeout 7200
 
 bench: $(FOR_DEV)  ## run every benchmark
 	@for script in $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py)); do \

@@ -3,8 +3,9 @@
     python tools/run_notebook.py notebooks/01_quickstart.ipynb
     python tools/run_notebook.py --save notebooks/*.ipynb
 
-With ``--save`` the answers are put into the notebook, which is how those of ``notebooks/`` are made. The kernel is this very Python, in a temporary folder with settings of its own: nothing of the
-user's setup matters and nothing is left behind. The exit status is 1 when a cell fails.
+With ``--save`` the answers are put into the notebook, which is how those of ``notebooks/`` are made. The
+kernel is this very Python, in a temporary folder with settings of its own: nothing of the setup of the user
+matters and nothing is left behind. The exit status is 1 when a cell fails.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ def main() -> int:
     for path in asked.notebooks:
         if not path.is_file():
             parser.error(f"there is no notebook {path}")
-    return 0 if all([run_one(path, save=asked.save) for path in asked.notebooks]) else 1
+    failed = [path for path in asked.notebooks if not run_one(path, save=asked.save)]
+    return 1 if failed else 0
 
 
 def run_one(path: Path, *, save: bool) -> bool:
@@ -84,7 +86,7 @@ def run(path: Path, folder: Path, *, save: bool) -> bool:
 
 
 def lasting(notebook: NotebookNode) -> None:
-    """Leave what reads the same tomorrow and elsewhere: no versions of Python, no widgets without a kernel."""
+    """Leave what reads the same tomorrow and elsewhere: no version of Python, no widgets without a kernel."""
     notebook.metadata.language_info = {"name": "python"}
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number:02}"

@@ -1,4 +1,4 @@
-"""The notebooks of ``notebooks/`` in a real JupyterLab: as a reader opens them, and run from top to bottom."""
+"""The notebooks of ``notebooks/`` in a real JupyterLab: as a reader opens them, and run to the end."""
 
 from __future__ import annotations
 
