@@ -53,7 +53,7 @@ def bucket(s3_endpoint: str, name: str) -> S3Provider:
     provider = S3Provider(name, *S3_CREDENTIALS, endpoint_url=s3_endpoint, auto_create=True)
     with DataManager({"s3": provider}) as dm:
         days = [f"reports/{year}/day-{n:03d}.json" for year in (2025, 2026) for n in range(40)]
-        dm.store_many(dict.fromkeys(days, {"n": 1}), "s3")
+        dm.store_many({key: {"n": 1} for key in days}, "s3")
         dm.store_many({f"many/f-{n:03d}/x": n for n in range(120)}, "s3")
     return provider
 
