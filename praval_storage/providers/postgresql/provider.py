@@ -23,6 +23,7 @@ from praval_storage.base import (
     RecordProvider,
     StorageResult,
 )
+from praval_storage.diagnosis import Checkup
 from praval_storage.errors import (
     ConfigurationError,
     StorageConnectionError,
@@ -35,6 +36,7 @@ from praval_storage.places import Look, Measured, Seen, from_token
 from praval_storage.providers.postgresql import browsing
 from praval_storage.providers.postgresql.browsing import Bounded
 from praval_storage.providers.postgresql.browsing_rows import Records, Rows
+from praval_storage.providers.postgresql.checkup import examine
 from praval_storage.providers.postgresql.connections import Connections
 from praval_storage.providers.postgresql.existing import ExistingTable
 from praval_storage.providers.postgresql.layout import Layout
@@ -64,6 +66,19 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
   AND has_table_privilege(c.oid, 'SELECT')
 ORDER BY 3 DESC, 1, 2
 """
+
+_CURES: dict[type[BaseException], str] = {
+    psycopg.errors.InsufficientPrivilege: "Ask the owner of the table to GRANT this role what it needs;"
+    " dm.doctor() says what is missing",
+    psycopg.errors.ReadOnlySqlTransaction: "This server or database takes no writes: connect to the primary",
+    psycopg.errors.QueryCanceled: "Ask for less at once, or raise statement_timeout",
+    psycopg.errors.LockNotAvailable: "Somebody holds a lock on the table: try again, or raise lock_timeout",
+    psycopg.errors.DiskFull: "Free some space on the disk of the server",
+    psycopg.errors.InsufficientResources: "The server has no room for this now: try again, or ask for less",
+    psycopg.errors.ProgramLimitExceeded: "This is too large for PostgreSQL (a text in JSON holds 256 MB, a"
+    " row 1 GB, an index entry 2.7 kB): store it on filesystem or s3, and its reference here",
+    psycopg.errors.DeadlockDetected: "Try again: two writers were waiting for each other",
+}
 
 T = TypeVar("T")
 
@@ -96,6 +111,8 @@ class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, CanTransact, CanBro
         allow_pickle: Whether pickled data may be written and read. Reading pickles runs code.
     """
 
+    libraries = ("psycopg", "psycopg-pool")
+    cures: ClassVar[Mapping[type[BaseException], str]] = _CURES
     errors: ClassVar[ErrorMap] = {
         psycopg.errors.InsufficientPrivilege: StoragePermissionError,
         psycopg.errors.InvalidAuthorizationSpecification: StoragePermissionError,
@@ -286,6 +303,10 @@ class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, CanTransact, CanBro
             version = connection.info.parameter_status("server_version") or ""
             connection.execute("SELECT 1")
         return f"PostgreSQL {version.partition(' ')[0]} at {self.settings.place}"
+
+    def diagnose(self) -> Checkup:
+        with self._connections.connection() as connection:
+            return examine(connection, self._statements, self.settings.schema, read_only=self.read_only)
 
     def close(self) -> None:
         self._known = None
