@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         UnsupportedOperationError,
     )
     from praval_storage.manager import DataManager
+    from praval_storage.options import set_options
     from praval_storage.places import Column, Count, Look, Measured, Place, Seen
     from praval_storage.records import Record
     from praval_storage.reference import DataReference
@@ -90,6 +91,7 @@ _HOME = {
         "UnsupportedOperationError",
     ),
     "manager": ("DataManager",),
+    "options": ("set_options",),
     "places": ("Column", "Count", "Look", "Measured", "Place", "Seen"),
     "records": ("Record",),
     "reference": ("DataReference",),
@@ -145,6 +147,7 @@ __all__ = [
     "get_data_manager",
     "requires_storage",
     "reset_data_manager",
+    "set_options",
     "storage_enabled",
 ]
 
@@ -155,6 +158,11 @@ def __getattr__(name: str) -> Any:
     value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
     globals()[name] = value
     return value
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """``%load_ext praval_storage``: the magics ``%dm`` and ``%%dm_query``."""
+    import_module(f"{__name__}.jupyter.magics").load(shell)
 
 
 def __dir__() -> list[str]:

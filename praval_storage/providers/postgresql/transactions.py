@@ -105,7 +105,7 @@ def transaction(outside: Connections) -> Iterator[Held]:
 
 
 def _status(settings: PostgreSQLSettings, number: int) -> str | None:
-    """What became of it, as the database says; it may take a moment to notice that a connection is lost."""
+    """What became of it, as the database says; it may take a moment to notice a lost connection."""
     deadline = monotonic() + settings.timeout
     with psycopg.connect(**settings.options(), autocommit=True) as connection:
         while True:

@@ -111,7 +111,7 @@ class QdrantProvider(
         )
         self._embed = embed
         self._client = client
-        self._others: dict[str, Self] = {}
+        self._others: dict[tuple[str, bool], Self] = {}
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
@@ -225,11 +225,11 @@ class QdrantProvider(
             return browsing.collections(self._engine, request)
         from_token(request.token)
         if request.path == self.collection:
-            return browsing.points(self, self._reader, request)
+            return browsing.points(self, self._indexing, request)
         if request.path not in self.collections():
             return Seen(note="There is no such collection")
         other = self._other(request.path)
-        return replace(browsing.points(other, other._reader, request), collection=request.path)  # noqa: SLF001
+        return replace(browsing.points(other, other._indexing, request), collection=request.path)  # noqa: SLF001
 
     def measure(self, path: str) -> Iterator[Measured]:
         names = [name for name in self.collections() if path in {"", name}]
@@ -239,9 +239,10 @@ class QdrantProvider(
 
     def _other(self, name: str) -> Self:
         """This provider bound to another collection, made once."""
-        if name not in self._others:
-            self._others[name] = self.in_collection(name)
-        return self._others[name]
+        known = name, self.read_only  # a read-only view has the same ones, but for writing
+        if known not in self._others:
+            self._others[known] = self.in_collection(name)
+        return self._others[known]
 
     # Collections and life cycle
 
