@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha1
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, NamedTuple, Protocol, Self, TypeVar
 
@@ -65,6 +66,24 @@ class Item(NamedTuple):
     draft: Draft
     content: Content
     metadata: bytes
+
+    def stored(self, before: Stored | None = None) -> Stored:
+        """The record to keep, its body read; the one it replaces keeps the time of its first write."""
+        draft, content, metadata = self
+        body = content.read()
+        version = sha1(body + repr(content.types).encode(), usedforsecurity=False).hexdigest()[:16]
+        return Stored(
+            draft.key,
+            content.format,
+            body,
+            content.types,
+            metadata,
+            draft.created_at or (before and before.created_at) or draft.written_at,
+            draft.written_at,
+            draft.expires_at,
+            len(body),
+            version,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +295,42 @@ class RecordProvider(BaseStorageProvider):
 
     @abstractmethod
     def remove(self, keys: Sequence[str]) -> list[bool]: ...
+
+    def put_each(
+        self,
+        items: Sequence[Item],
+        overwrite: bool,
+        find: Callable[[str], Stored | None],
+        keep: Callable[[Stored], object],
+    ) -> list[StorageResult]:
+        """``put`` for a backend that writes one record at a time; atomic as far as the caller's lock is.
+
+        Args:
+            items: As in ``put``.
+            overwrite: As in ``put``.
+            find: The record under a key, unless it has expired.
+            keep: Writes a record in the place of what was under its key.
+        """
+        return [self._put_one(item, overwrite, find, keep) for item in items]
+
+    def _put_one(
+        self,
+        item: Item,
+        overwrite: bool,
+        find: Callable[[str], Stored | None],
+        keep: Callable[[Stored], object],
+    ) -> StorageResult:
+        key = item.draft.key
+        try:
+            with boundary(self, "store", key):
+                before = find(key)
+                if before is not None and not overwrite:
+                    raise KeyExistsError("The key exists and overwrite=False")
+                new = item.stored(before)
+                keep(new)
+        except StorageError as error:
+            return StorageResult(success=False, key=key, error=error)
+        return StorageResult(True, key, None, new.size, new.version, new.created_at, new.format)
 
     def write(self, drafts: Sequence[Draft], *, overwrite: bool = True) -> list[StorageResult]:
         results: list[StorageResult | None] = [None] * len(drafts)

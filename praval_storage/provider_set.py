@@ -91,8 +91,8 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
         self.origin = ""  # which environment they were made from, for people
 
     def __getitem__(self, name: str) -> BaseStorageProvider:
-        if (ready := self._made.get(name)) is not None:
-            return ready  # without waiting for another one that is being made
+        if (known := self._made.get(name)) is not None:
+            return known  # without waiting for another one that is being made
         with self._lock:
             if name not in self._made:
                 if name not in self._factories:
@@ -163,6 +163,10 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
                 self._bound[name, collection] = able.in_collection(collection)
             return self._bound[name, collection]
 
+    def writer(self, name: str, collection: str | None = None) -> Writer:
+        """What changes the data of a storage type: every write of every operation goes through it."""
+        return self.find(name, collection)
+
     def is_read_only(self, name: str) -> bool:
         """Whether a provider is for reading only."""
         return self.read_only or name in self._read_only
@@ -175,10 +179,6 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
         """
         if self.is_read_only(name) and name in self:
             raise refusal(name, operation, key, whole=self.read_only)
-
-    def writer(self, name: str, collection: str | None = None) -> Writer:
-        """What changes the data of a storage type: every write of every operation goes through it."""
-        return self.find(name, collection)
 
     def require(self, name: str, capability: type[T], operation: str, collection: str | None = None) -> T:
         """The provider as an instance of a capability.

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import cycle, islice
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pandas as pd
@@ -15,10 +19,12 @@ import psycopg
 import pytest
 import redis
 from backends import BACKENDS, make
+from kept import state
 
-from praval_storage import DataManager, Transaction
+from praval_storage import DataManager, StorageConnectionError, Transaction, TransactionError
 from praval_storage.providers import FsspecProvider, PostgreSQLProvider, RedisProvider, S3Provider
-from praval_storage.records import Stored
+from praval_storage.sandbox import Sandbox
+from praval_storage.sandbox.service import Service
 
 FIVE = ("filesystem", "s3", "postgresql", "redis", "qdrant-embedded")
 
@@ -59,22 +65,6 @@ def fill(dm: DataManager) -> None:
         for key, value in OLD.items():
             ttl = 3_600 if key == "short" else None
             dm.store(value, name, key, {"tags": ["old", key], "at": WHEN}, ttl=ttl)
-
-
-def state(dm: DataManager) -> dict[tuple[str, str], tuple[Any, ...]]:
-    """Everything that is kept, byte for byte, but for the time and the version of the last write."""
-    return {
-        (name, row.key): (*row[:6], row.expires_at and round(row.expires_at.timestamp(), 2), row.size)
-        for name in dm.providers
-        for row in (each._replace(updated_at=None) for each in stored(dm, name))
-    }
-
-
-def stored(dm: DataManager, name: str) -> list[Stored]:
-    provider: Any = dm.providers[name]
-    keys = [reference.key for reference in dm.list(name, limit=None, order_by="key")]
-    rows: list[Stored] = provider.read(keys)
-    return rows
 
 
 Write = Callable[[Transaction, str, str], object]
@@ -155,3 +145,133 @@ def native(provider: Any) -> dict[Any, Any]:
         store = provider._store
         return {entry.name: entry.size for entry in store.entries("")}
     return {}
+
+
+# -- large bodies
+
+MIB = 1 << 20
+LARGE = {"filesystem": 200, "s3": 96}
+
+FLAT = """
+import os, sys
+from hashlib import sha256
+from pathlib import Path
+from praval_storage import DataManager
+from praval_storage.providers import FileSystemProvider, S3Provider
+
+def peak():
+    [line] = [line for line in open("/proc/self/status") if line.startswith("VmHWM")]
+    return int(line.split()[1]) // 1024
+
+def digest():
+    found = sha256()
+    with dm.open("praval://it/big") as body:
+        while piece := body.read(1 << 20):
+            found.update(piece)
+    return found.hexdigest()
+
+kind, folder, bucket, endpoint, size = sys.argv[1:]
+path = Path(folder, "source")
+with open(path, "wb") as file:
+    for _ in range(int(size)):
+        file.write(os.urandom(1 << 20))
+made = {
+    "filesystem": lambda: FileSystemProvider(base_path=Path(folder, "files")),
+    "s3": lambda: S3Provider(bucket, "testing", "testing", endpoint_url=endpoint, auto_create=True),
+}
+with DataManager({"it": made[kind]()}) as dm:
+    dm.store(path, "it", "big", {"m": 1})
+    os.unlink(path)
+    before, floor = digest(), peak()
+    for change in (lambda tx: tx.store(b"small", "it", "big"), lambda tx: tx.delete_by_key("it", "big")):
+        try:
+            with dm.transaction() as tx:
+                change(tx)
+                raise KeyError
+        except KeyError:
+            pass
+        assert [str(each.outcome) for each in tx.report.changes] == ["undone"]
+        assert digest() == before
+    print(peak() - floor)
+"""
+
+
+@pytest.mark.parametrize("kind", ["filesystem", "s3"])
+def test_memory_stays_flat_when_a_large_object_is_overwritten(
+    kind: str, tmp_path: Path, s3_endpoint: str
+) -> None:
+    arguments = [kind, str(tmp_path), f"test-{uuid4().hex}", s3_endpoint, str(LARGE[kind])]
+    done = subprocess.run(
+        [sys.executable, "-c", FLAT, *arguments], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 64, "MiB"
+
+
+# -- backends that stop
+
+
+def stop_in_the_middle(dm: DataManager, server: Service, *, after: Sequence[str]) -> Transaction:
+    """Everything is overwritten, one server stops, and the block fails."""
+    tx = dm.transaction()
+    with tx:
+        for name in after:
+            tx.store({"n": 2}, name, "plain")
+            tx.store("new", name, "new")
+            tx.delete_by_key(name, "doomed")
+        server.stop()
+        raise MyError
+    return tx
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    """Servers that may be stopped."""
+    with_servers = Sandbox().start()
+    yield with_servers
+    with_servers.close()
+
+
+@pytest.mark.parametrize("stopped", ["s3", "redis"])
+def test_what_a_stopped_server_keeps_is_reported_and_the_rest_undone(sandbox: Sandbox, stopped: str) -> None:
+    dm = sandbox.manager
+    names = ("filesystem", "s3", "postgresql", "redis", "qdrant")
+    for name in names:
+        dm.store_many({key: OLD[key] for key in ("plain", "doomed")}, name)
+    before = {name: dm.retrieve_by_key(name, "plain") for name in names}
+    server: Service = getattr(sandbox, stopped)
+    with pytest.raises(TransactionError, match="3 of 15 writes could not be undone") as caught:
+        stop_in_the_middle(dm, server, after=names)
+    assert isinstance(caught.value.__cause__, MyError)
+    report = caught.value.report
+    assert {change.reference.storage_type for change in report.failed} == {stopped}
+    assert all(isinstance(change.error, StorageConnectionError) for change in report.failed)
+    assert len(report.undone) == 12
+    server.start()
+    for name in names:
+        undone = name != stopped
+        assert (dm.retrieve_by_key(name, "plain") == before[name]) is undone
+        assert dm.exists_by_key(name, "new") is not undone
+        assert dm.exists_by_key(name, "doomed") is undone
+    dm.delete_many([f"praval://{name}/{key}" for name in names for key in ("plain", "new", "doomed")])
+
+
+def test_a_database_that_stops_before_the_end_has_kept_nothing(sandbox: Sandbox) -> None:
+    dm = sandbox.manager
+    for name in ("postgresql", "redis", "filesystem"):
+        dm.store({"n": 1}, name, "plain")
+    tx = dm.transaction()
+
+    def work() -> None:
+        with tx:
+            tx.store({"n": 2}, "redis", "plain")
+            tx.store({"n": 2}, "postgresql", "plain")
+            tx.store({"n": 2}, "filesystem", "plain")
+            sandbox.postgresql.kill()
+
+    with pytest.raises(StorageConnectionError) as caught:
+        work()
+    assert "3 writes: 3 undone" in caught.value.__notes__[0]
+    sandbox.postgresql.start()
+    for name in ("postgresql", "redis", "filesystem"):
+        assert dm.retrieve_by_key(name, "plain") == {"n": 1}
