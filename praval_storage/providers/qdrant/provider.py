@@ -16,6 +16,7 @@ from praval_storage.base import (
     CanQuery,
     CanSearch,
     HasCollections,
+    HasForeign,
     HasVectors,
     Item,
     RecordProvider,
@@ -43,7 +44,9 @@ if TYPE_CHECKING:
     from qdrant_client import QdrantClient
 
 
-class QdrantProvider(RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, CanBrowse, HasCollections):
+class QdrantProvider(
+    RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, CanBrowse, HasForeign, HasCollections
+):
     """Keeps records in Qdrant and finds them by vector.
 
     With ``url`` or ``client`` a server is used; otherwise the real engine runs in this process, on files
@@ -199,6 +202,20 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, 
         )
 
     # Looking around
+
+    def dump(self, rows: Mapping[str, Stored | None]) -> dict[str, Stored]:
+        # The engine gives numbers back a little off, and vectors normalised: that is not what was there.
+        for key, row in rows.items():
+            if row is not None:
+                raise UnsupportedOperationError(
+                    "Others have written this point, and Qdrant does not give out exactly what they wrote",
+                    key=key,
+                    hint="Write it outside of the transaction",
+                )
+        return {}
+
+    def restore(self, rows: Sequence[Stored], *, overwrite: bool) -> list[StorageResult]:
+        raise UnsupportedOperationError("There is nothing that dump() could have given")
 
     def home(self) -> str:
         return self.settings.collection

@@ -148,6 +148,9 @@ class S3Provider(ObjectProvider):
         with boundary(self, "buckets"):
             return self._connection.run(self._connection.buckets())
 
+    def diagnose(self) -> Checkup:
+        return examine(self._connection, self.settings.prefix + self._start, read_only=self.read_only)
+
     # Looking around: a path begins with a bucket
 
     def home(self) -> str:
@@ -220,9 +223,6 @@ class S3Provider(ObjectProvider):
         return in_places(
             request, [Place(f"{name}/", name, "bucket", True, True) for name in names], "ListBuckets", note
         )
-
-    def diagnose(self) -> Checkup:
-        return examine(self._connection, self.settings.prefix + self._start, read_only=self.read_only)
 
     def secrets(self) -> Iterable[str]:
         given = self.settings
