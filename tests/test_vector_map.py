@@ -166,7 +166,7 @@ def test_very_many_points_are_sampled_from_the_first(
 
 
 def test_the_payload_is_json_and_two_buffers(dm: DataManager) -> None:
-    dm.store_many(clusters(50), "vec")
+    dm.store_many(clusters(50), "vec", [f"p{n}" for n in range(50)])
     found = dm.vector_map("vec", "n")
     payload = json.loads(json.dumps(found.payload(), allow_nan=False))
     points = np.frombuffer(found.blobs[payload["points"]], "<f4").reshape(-1, 2)
