@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha1
+from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, NamedTuple, Protocol, Self, TypeVar
 
@@ -126,6 +127,9 @@ class BaseStorageProvider(ABC):
     }
     """Driver error to ours; the first entry that matches is taken, what is not listed passes through."""
 
+    cures: ClassVar[Mapping[type[BaseException], str]] = {}
+    """What to do about a driver error, for messages; the first entry that matches is taken."""
+
     libraries: ClassVar[Sequence[str]] = ()
     """Packages that reach the backend; ``dm.doctor()`` says their versions."""
 
@@ -200,6 +204,17 @@ class BaseStorageProvider(ABC):
     def diagnose(self) -> Checkup:
         """What ``dm.doctor()`` should say of a backend that answers. Changes nothing that is stored."""
         return Checkup()
+
+    def browse(self, path: str = "", *, read_only: bool = False, static: bool = False) -> Any:
+        """Look around in this provider; see ``DataManager.browse``.
+
+        Args:
+            path: Place in the provider to begin at.
+            read_only: Whether nothing may be deleted.
+            static: No widget.
+        """
+        jupyter = import_module("praval_storage.jupyter")
+        return jupyter.browse_provider(self, path, read_only=read_only, static=static)
 
     def close(self) -> None:
         """Let go of connections and files; the provider may be used again afterwards."""
@@ -490,6 +505,26 @@ class CanTransact(BaseStorageProvider):
         """This provider in the transaction another one is bound to; ``None`` when that one is elsewhere."""
 
 
+class HasForeign(BaseStorageProvider):
+    """Holds what others wrote in forms of their own, which ``put`` would turn into records of ours."""
+
+    @abstractmethod
+    def dump(self, rows: Mapping[str, Stored | None]) -> dict[str, Stored]:
+        """What others have under some keys, with bodies that only :meth:`restore` understands.
+
+        Args:
+            rows: What ``read`` found; ``None`` too where there is something that it cannot read.
+
+        Raises:
+            UnsupportedOperationError: It could not be put back as it is.
+        """
+
+    @abstractmethod
+    @changes
+    def restore(self, rows: Sequence[Stored], *, overwrite: bool) -> list[StorageResult]:
+        """Put back what :meth:`dump` gave; one result each, in order."""
+
+
 class HasCollections(BaseStorageProvider):
     """Is bound to one of several collections: directory, table, key prefix, Qdrant collection."""
 
@@ -539,6 +574,7 @@ _WORDS: dict[type[BaseStorageProvider], str] = {
     CanPurge: "purge expired records",
     CanTransact: "transact",
     CanBrowse: "browse",
+    HasForeign: "keep what others wrote as it is",
     HasCollections: "hold collections",
 }
 
@@ -577,5 +613,6 @@ def translate(provider: BaseStorageProvider, error: Exception) -> StorageError:
             text = str(error) or type(error).__name__
             for secret in provider.secrets():
                 text = text.replace(secret, "***")
-            return ours(f"{type(error).__name__}: {text}")
+            cure = next((cure for kind, cure in provider.cures.items() if isinstance(error, kind)), None)
+            return ours(f"{type(error).__name__}: {text}", hint=cure)
     raise error

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Self
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
-from praval_storage import looking, preview, writing
+from praval_storage import looking, overview, preview, writing
 from praval_storage.base import BaseStorageProvider, CanPurge
 from praval_storage.diagnosis import DoctorReport
-from praval_storage.display import as_html, as_text, code
 from praval_storage.doctor import examine
 from praval_storage.operations import Operations
 from praval_storage.optional import library
@@ -38,6 +39,7 @@ class DataManager(Operations):
         self, providers: Mapping[str, BaseStorageProvider] | None = None, *, read_only: bool = False
     ) -> None:
         self._providers = ProviderSet(read_only=read_only)
+        looking.known_to_ipython(type(self), looking.ProviderView)
         for name, provider in (providers or {}).items():
             self._providers.register(name, provider)
 
@@ -98,6 +100,58 @@ class DataManager(Operations):
         """Count what is below a place: running totals, the last one ``done``. Stop taking them to cancel."""
         return looking.measure(self._providers, storage_type, path)
 
+    def ls(
+        self,
+        where: str = "",
+        path: str = "",
+        *,
+        text: str = "",
+        filters: Mapping[str, Any] | None = None,
+        limit: int = 100,
+        order_by: str | None = None,
+    ) -> looking.Listed:
+        """One page of what is somewhere: places, then references to the records directly there.
+
+        Args:
+            where: ``"s3"``, ``"s3://lab/reports/"``, ``"postgresql://sales.customers"``,
+                ``"praval://s3/reports/"`` for the keys of the provider's own; nothing for all providers.
+            path: The rest of it.
+            text: Only names that contain this.
+            filters: Only records that match, as in :meth:`query`.
+            limit: Entries on the page, 1,000 at most; ``.more()`` of the result is the next page.
+            order_by: As in :meth:`query`, where the backend can.
+        """
+        place = looking.where(self._providers, where, path)
+        return looking.ls(self._providers, place, text, filters, limit, order_by)
+
+    @overload
+    def tree(self, where: str = "", *, depth: int = 2, plain: Literal[False] = False) -> looking.Tree: ...
+    @overload
+    def tree(self, where: str = "", *, depth: int = 2, plain: Literal[True]) -> str: ...
+    def tree(self, where: str = "", *, depth: int = 2, plain: bool = False) -> looking.Tree | str:
+        """What is where, ``depth`` levels deep, with the first entries of each place.
+
+        A provider that cannot be reached is shown with the reason.
+
+        Args:
+            where: As in :meth:`ls`.
+            depth: Levels of places and records that are shown.
+            plain: Text alone, for logs and language models.
+        """
+        found = looking.tree(self._providers, looking.where(self._providers, where), depth)
+        return str(found) if plain else found
+
+    def __getitem__(self, storage_type: str) -> looking.ProviderView:
+        retrieve = partial(self.retrieve_by_key, storage_type)
+        exists = partial(self.exists_by_key, storage_type)
+        return looking.ProviderView(self._providers, storage_type, retrieve, exists)
+
+    __iter__ = None
+    """Without it Python would count through ``dm[0]``, ``dm[1]``."""
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self._providers)
+
     def preview(self, reference: Reference, *, neighbours: int = 5, in_full: bool = False) -> preview.Preview:
         """What can be seen of a record: its kind, what is known of it, and its beginning.
 
@@ -147,6 +201,23 @@ class DataManager(Operations):
         found: VectorMap = make(self._providers, target, colour, sample, vector, seed)
         return found
 
+    def browse(
+        self, path: str = "", *, read_only: bool = False, static: bool = False, page_size: int = 25
+    ) -> Any:
+        """Look around in all providers: a tree, the rows of a place, and what is in a record.
+
+        A widget with the extra ``praval_storage[jupyter]``; else, or with ``static``, plain Python with the
+        same attributes and methods that shows itself as a table (see :mod:`praval_storage.jupyter`).
+
+        Args:
+            path: Where to begin: ``"s3"``, ``"s3/reports/2026/"``.
+            read_only: Whether nothing may be deleted.
+            static: No widget; every question is then asked at once, by the caller.
+            page_size: Rows and places on a page, 1 to 1 000.
+        """
+        jupyter = import_module("praval_storage.jupyter")
+        return jupyter.browse(self, path, read_only=read_only, static=static, page_size=page_size)
+
     def health(self, storage_type: str | None = None) -> HealthReport:
         """Reach each provider, or one, once: ``{name: Health(status, detail, seconds)}``. Raises nothing."""
         names = [*self._providers] if storage_type is None else [storage_type]
@@ -193,11 +264,10 @@ class DataManager(Operations):
         self.close()
 
     def __repr__(self) -> str:
-        return as_text(self._providers.overview(self._title))
+        return overview.text(self._providers, self._title)
 
     def _repr_html_(self) -> str:
-        steps = [f"dm.list({next(iter(self._providers), '...')!r})", "dm.query(...)", "dm.health()"]
-        return as_html(self._providers.overview(self._title, in_full=True)) + code("   ".join(steps))
+        return overview.html(self._providers, self._title)
 
     @property
     def _title(self) -> str:

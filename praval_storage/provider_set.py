@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from threading import RLock
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import TypeVar
 
 from praval_storage.base import BaseStorageProvider, HasCollections, Writer, boundary
@@ -19,6 +19,7 @@ from praval_storage.errors import (
     StorageTimeoutError,
     UnsupportedOperationError,
 )
+from praval_storage.options import options
 from praval_storage.read_only import reads_only, refusal
 from praval_storage.registry import Factory, installed_names, made
 
@@ -46,11 +47,12 @@ class HealthReport(dict[str, Health]):
     """Health by provider."""
 
     def __repr__(self) -> str:
-        # An address or a time would differ from run to run; a reason is worth it.
-        return as_text(self._table(lambda each: (each.status, each.detail if each.status != "up" else "")))
+        return as_text(self._table(_lasting))
 
     def _repr_html_(self) -> str:
-        return as_html(self._table(lambda each: (each.status, each.detail, _took(each)), "took"))
+        if options.stable_repr:
+            return as_html(self._table(_lasting))
+        return as_html(self._table(lambda each: (each.status, each.detail, took(each)), "took"))
 
     def _table(self, cells: Callable[[Health], Sequence[str]], *more: str) -> Table:
         up = sum(each.status == "up" for each in self.values())
@@ -86,13 +88,15 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
         self._bound: dict[tuple[str, str], BaseStorageProvider] = {}
         self._answered: set[str] = set()
         self._last: dict[str, Health] = {}
+        self._errors: dict[str, str] = {}
+        self._ended: dict[str, float] = {}
         self.statistics: dict[tuple[str, str], Statistics] = {}
         self.changes = 0  # how often a provider came or went
         self.origin = ""  # which environment they were made from, for people
 
     def __getitem__(self, name: str) -> BaseStorageProvider:
-        if (known := self._made.get(name)) is not None:
-            return known  # without waiting for another one that is being made
+        if (ready := self._made.get(name)) is not None:
+            return ready  # without waiting for another one that is being made
         with self._lock:
             if name not in self._made:
                 if name not in self._factories:
@@ -163,10 +167,6 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
                 self._bound[name, collection] = able.in_collection(collection)
             return self._bound[name, collection]
 
-    def writer(self, name: str, collection: str | None = None) -> Writer:
-        """What changes the data of a storage type: every write of every operation goes through it."""
-        return self.find(name, collection)
-
     def is_read_only(self, name: str) -> bool:
         """Whether a provider is for reading only."""
         return self.read_only or name in self._read_only
@@ -179,6 +179,10 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
         """
         if self.is_read_only(name) and name in self:
             raise refusal(name, operation, key, whole=self.read_only)
+
+    def writer(self, name: str, collection: str | None = None) -> Writer:
+        """What changes the data of a storage type: every write of every operation goes through it."""
+        return self.find(name, collection)
 
     def require(self, name: str, capability: type[T], operation: str, collection: str | None = None) -> T:
         """The provider as an instance of a capability.
@@ -229,24 +233,23 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
         """Where a provider is, once it has been made; it is not made for that."""
         return printable(repr(self._made[name]), 200) if name in self._made else ""
 
-    def overview(self, title: str, *, in_full: bool = False) -> Table:
-        """The providers and how the last call of each went; nothing is asked for that.
+    def made(self, name: str) -> BaseStorageProvider | None:
+        """A provider that has been made; it is not made for that."""
+        return self._made.get(name)
 
-        Args:
-            title: The name of the whole.
-            in_full: With where each of them is and how long the call took, which differ from run to run.
-        """
-        last = {name: self.last_call(name) for name in self}
-        notes = {name: self._remark(name) for name in self}
-        down = sum(each.status == "down" for each in last.values())
-        title = f"{title}: {counted(len(last), 'provider')}{f', {down} down' if down else ''}"
-        if not in_full:
-            rows = [[name, each.status, notes[name]] for name, each in last.items()]
-            return Table(title, ("provider", "state", ""), rows, 0)
-        full = [
-            [name, each.status, _took(each), notes[name], self.place(name)] for name, each in last.items()
-        ]
-        return Table(title, ("provider", "state", "last call", "", "where"), full, 0)
+    def last_error(self, name: str) -> str:
+        """What the last call that failed said; empty when the provider was not to blame for any."""
+        return self._errors.get(name, "")
+
+    def age(self, name: str) -> float | None:
+        """Seconds since the last call ended."""
+        ended = self._ended.get(name)
+        return None if ended is None else monotonic() - ended
+
+    def remark(self, name: str) -> str:
+        """A few words about a provider: what it may not do, and why it is down."""
+        texts = ("read-only" if self.is_read_only(name) else "", self.last_call(name).detail)
+        return ", ".join(filter(None, texts))
 
     def close(self) -> None:
         """Close what was opened; every provider can be used again."""
@@ -262,10 +265,6 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
             hint=f"Add it: dm.register_provider({name!r}{provider}). Registered: {', '.join(self) or 'none'}",
         )
 
-    def _remark(self, name: str) -> str:
-        texts = ("read-only" if self.is_read_only(name) else "", self.last_call(name).detail)
-        return ", ".join(filter(None, texts))
-
     def _timed(self, name: str, operation: str, key: str | None, work: Callable[[], T]) -> T:
         started = perf_counter()
         failed = 1
@@ -279,9 +278,12 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
             error.provider = name
             if isinstance(error, StorageConnectionError | StorageTimeoutError):
                 self._last[name] = Health("down", type(error).__name__, perf_counter() - started)
+            if not isinstance(error, LookupError | ValueError):  # the caller's own mistakes
+                self._errors[name] = f"{operation}: {printable(str(error), 300)}"
             raise
         finally:
             seconds = perf_counter() - started
+            self._ended[name] = monotonic()
             if not failed:
                 self._last[name] = Health("up", "", seconds)
             entry = self.statistics.setdefault((name, operation), Statistics())
@@ -298,5 +300,11 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
                 )
 
 
-def _took(health: Health) -> str:
+def _lasting(health: Health) -> Sequence[str]:
+    # An address or a time would differ from run to run; a reason is worth it.
+    return health.status, health.detail if health.status != "up" else ""
+
+
+def took(health: Health) -> str:
+    """How long a call took."""
     return f"{health.seconds * 1e3:.0f} ms" if health.seconds else ""

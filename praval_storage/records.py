@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, Self
 
 import orjson
 
+from praval_storage.cells import in_cells
 from praval_storage.display import as_html, facts, folded, printable, size_text, time_text
 from praval_storage.errors import SerializationError
 from praval_storage.serialization import Content, decode_metadata
@@ -192,6 +193,6 @@ class Record:
             "expires": time_text(self.expires_at),
             "version": self.version or "-",
         }
-        metadata = folded(f"metadata ({len(self.metadata)})", as_html(facts("", self.metadata)))
+        metadata = folded(f"metadata ({len(self.metadata)})", as_html(facts("", in_cells(self.metadata))))
         table = as_html(facts(f"Record {printable(self.key, 200)}", known))
         return table + (metadata if self.metadata else "")

@@ -19,12 +19,15 @@ from praval_storage import DataManager, get_data_manager, reset_data_manager
 if TYPE_CHECKING:
     from praval_storage.sandbox import Sandbox
 
+BROWSER_TESTS = Path(__file__).with_name("jupyter")
+pytest_plugins = ["harness.fixtures"]
+
 settings.register_profile("default", deadline=None, print_blob=True)
 settings.register_profile("thorough", settings.get_profile("default"), max_examples=2_500)
 
 
 def cases(default: int, thorough: int | None = None) -> int:
-    """How many random cases a property test tries: ``@settings(max_examples=cases(2_000, 50_000))``.
+    """How many random cases a property test tries: ``@settings(max_examples=cases(2_000, 20_000))``.
 
     Tests import it with ``from conftest import cases``.
 
@@ -44,6 +47,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("thorough" if config.getoption("--thorough") else "default")
     _leave_the_user_alone(config)
+
+
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in a hook of the same name
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Who stays together when the tests run in several processes (``-n 2 --dist loadgroup``, as `make test`).
+
+    Tests go to the processes one by one, wherever there is room; each process has servers of its own. All of
+    a group go to one process, in their order: the cells of a notebook share a kernel, and one browser is
+    enough. A module whose tests share something costly, or must not meet each other, says
+    ``pytestmark = pytest.mark.xdist_group("name")``.
+    """
+    for item in items:
+        if item.path.suffix == ".ipynb":
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
+        elif item.path.is_relative_to(BROWSER_TESTS):
+            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 def _leave_the_user_alone(config: pytest.Config) -> None:

@@ -135,9 +135,7 @@ def test_the_html_is_small_and_survives_where_nothing_is_trusted(sandbox: Sandbo
 
 
 def test_the_html_of_five_ill_providers_is_small() -> None:
-    settings = [
-        Setting(f"setting_{n}", "value " * 20, f"VARIABLE_{n} in /elsewhere/somebody/.env") for n in range(6)
-    ]
+    settings = [Setting(f"setting_{n}", "value " * 20, f"VARIABLE_{n} in /srv/data/.env") for n in range(6)]
     settings += [Setting(f"other_{n}", "x" * 30, "default") for n in range(6)]
     ill = Diagnosis(
         "down",

@@ -12,7 +12,7 @@ import fsspec
 import psycopg
 import pytest
 import redis
-from backends import BACKENDS, make
+from backends import BACKENDS, S3_CREDENTIALS, make
 from custom_provider import MyCustomProvider
 
 from praval_storage import (
@@ -57,7 +57,17 @@ WRITES: dict[str, Call] = {
     "move from": lambda dm: dm.move(REF, "other"),
     "move many from": lambda dm: dm.move([REF, ELSEWHERE], "other", key=lambda ref: f"to/{ref.storage_type}"),
     "purge_expired": lambda dm: dm.purge_expired("backend"),
+    "a transaction": lambda dm: in_transaction(dm, lambda tx: tx.store(DATA, "backend", "k")),
+    "a transaction over both": lambda dm: in_transaction(
+        dm, lambda tx: (tx.store(1, "other", "new"), tx.delete(ELSEWHERE), tx.delete(REF))
+    ),
 }
+
+
+def in_transaction(dm: DataManager, work: Callable[[Any], object]) -> None:
+    with dm.transaction() as tx:
+        work(tx)
+
 
 READS: dict[str, Call] = {
     "retrieve": lambda dm: dm.retrieve(REF, default=None),
@@ -299,6 +309,33 @@ def test_a_result_of_a_read_only_manager_loads_later(tmp_path: Path) -> None:
     found = DataManager({"a": provider}, read_only=True).query("a", order_by="n")
     assert isinstance(found, QueryResult)
     assert found.to_dask()["n"].compute().tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("first", ["view", "provider"])
+def test_other_buckets_and_collections_are_protected_whoever_asks_first(
+    first: str, s3_endpoint: str, tmp_path: Path
+) -> None:
+    s3 = S3Provider("own-bucket", *S3_CREDENTIALS, endpoint_url=s3_endpoint, auto_create=True)
+    other = S3Provider("other-bucket", *S3_CREDENTIALS, endpoint_url=s3_endpoint, auto_create=True)
+    other.store("k", 1, {})
+    qdrant = QdrantProvider(path=tmp_path)
+    qdrant.in_collection("c").store("k", DATA, {})
+    for provider, name in ((s3, "s3://other-bucket"), (qdrant, "c")):
+        view = reads_only(provider, "p")
+        for each in (view, provider) if first == "view" else (provider, view):
+            if isinstance(each, QdrantProvider):
+                each._other(name)
+            else:
+                each.in_collection(name)
+        bound = (view._other(name), provider._other(name)) if isinstance(view, QdrantProvider) else ()
+        for reader, writer in (
+            [bound] if bound else [(view.in_collection(name), provider.in_collection(name))]
+        ):
+            with pytest.raises(StoragePermissionError, match="read-only"):
+                reader.store("k", DATA, {})
+            writer.store("k", DATA, {})
+        provider.close()
+    other.delete("k")
 
 
 # -- copies of providers, on which collections and views stand

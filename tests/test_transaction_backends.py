@@ -13,16 +13,32 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import fsspec
 import numpy as np
 import pandas as pd
 import psycopg
 import pytest
 import redis
+import s3fs
 from backends import BACKENDS, make
 from kept import state
 
-from praval_storage import DataManager, StorageConnectionError, Transaction, TransactionError
-from praval_storage.providers import FsspecProvider, PostgreSQLProvider, RedisProvider, S3Provider
+from praval_storage import (
+    DataManager,
+    KeyExistsError,
+    StorageConnectionError,
+    Transaction,
+    TransactionError,
+    UnsupportedOperationError,
+)
+from praval_storage.providers import (
+    FileSystemProvider,
+    FsspecProvider,
+    PostgreSQLProvider,
+    RedisProvider,
+    S3Provider,
+)
+from praval_storage.providers.qdrant.engine import DEFAULT_VECTOR, Point
 from praval_storage.sandbox import Sandbox
 from praval_storage.sandbox.service import Service
 
@@ -145,6 +161,117 @@ def native(provider: Any) -> dict[Any, Any]:
         store = provider._store
         return {entry.name: entry.size for entry in store.entries("")}
     return {}
+
+
+# -- what others have written
+
+
+def overwrite_and_delete(dm: DataManager, keys: Sequence[str]) -> Transaction:
+    """Half of the keys are overwritten, the others deleted, and it fails."""
+    tx = dm.transaction()
+    with tx:
+        tx.store_many(dict.fromkeys(keys[::2], "ours"), "it")
+        tx.delete_many([f"praval://it/{key}" for key in keys[1::2]])
+        raise MyError
+    return tx
+
+
+@pytest.mark.parametrize("turn", [0, 1])
+def test_redis_gets_back_what_others_keep_in_its_own_form(turn: int, request: pytest.FixtureRequest) -> None:
+    provider = make("redis", request)
+    assert isinstance(provider, RedisProvider)
+    names = {key: provider._keyspace.name(key) for key in ("text", "hash", "list", "set", "zset", "stream")}
+    with redis.Redis.from_url(provider.settings.url or "") as client, DataManager({"it": provider}) as dm:
+        client.set(names["text"], b"\xff not ours", ex=500)
+        client.hset(names["hash"], mapping={"a": "1"})
+        client.rpush(names["list"], "a", "b")
+        client.sadd(names["set"], "a")
+        client.zadd(names["zset"], {"a": 1.5})
+        client.xadd(names["stream"], {"a": "1"})
+        client.xgroup_create(names["stream"], "readers")
+        before = {key: (client.type(name), client.dump(name)) for key, name in names.items()}
+        with pytest.raises(MyError) as caught:
+            overwrite_and_delete(dm, [*names][turn:])
+        assert {key: (client.type(name), client.dump(name)) for key, name in names.items()} == before
+        assert 490 < client.ttl(names["text"]) <= 500
+        assert client.ttl(names["list"]) == -1
+        assert f"{6 - turn} writes: {6 - turn} undone" in caught.value.__notes__[0]
+
+
+def test_a_value_that_others_put_there_since_is_left_to_them(request: pytest.FixtureRequest) -> None:
+    provider = make("redis", request)
+    assert isinstance(provider, RedisProvider)
+    name = provider._keyspace.name("list")
+    with redis.Redis.from_url(provider.settings.url or "") as client, DataManager({"it": provider}) as dm:
+        client.rpush(name, "a")
+        tx = dm.transaction()
+
+        def work() -> None:
+            with tx:
+                with pytest.raises(KeyExistsError):
+                    tx.store("ours", "it", "list", overwrite=False)
+                tx.delete_by_key("it", "list")
+                client.rpush(name, "theirs")
+                raise MyError
+
+        with pytest.raises(MyError):
+            work()
+        assert client.lrange(name, 0, -1) == [b"theirs"]
+        assert tx.report is not None
+        assert [str(change.outcome) for change in tx.report.changes] == ["left"]
+
+
+@pytest.mark.parametrize("name", ["qdrant-embedded", "qdrant-server"])
+def test_a_point_of_others_is_refused_because_it_could_not_be_put_back(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    provider = make(name, request)
+    with DataManager({"it": provider}) as dm:
+        dm.store({"vector": [3.0, 4.0]}, "it", "ours")
+        engine = provider._engine  # type: ignore[attr-defined]
+        engine.upsert([engine.make(Point(7, [1.0, 0.0], DEFAULT_VECTOR, {"n": 0.1}))])
+        before = dm.retrieve_by_key("it", "7")
+        tx = dm.transaction()
+        with pytest.raises(UnsupportedOperationError, match="outside of the transaction"), tx:
+            tx.store("ours", "it", "7")
+        assert dm.retrieve_by_key("it", "7") == before
+        assert tx.report is not None
+        assert tx.report.changes == ()
+
+
+@pytest.mark.parametrize("name", ["filesystem", "s3", "fsspec-memory"])
+def test_a_file_of_others_gets_its_bytes_back(name: str, request: pytest.FixtureRequest) -> None:
+    provider: Any = make(name, request)
+    body = b"a;b\r\n1;2\r\n"
+    with DataManager({"it": provider}) as dm:
+        dm.store("made by the first write", "it", "first")
+        put_foreign(provider, "theirs.csv", body)
+        tx = dm.transaction()
+
+        def work() -> None:
+            with tx:
+                tx.store([1], "it", "theirs.csv")
+                raise MyError
+
+        with pytest.raises(MyError):
+            work()
+        assert tx.report is not None
+        [change] = tx.report.undone
+        assert change.reason == "the data; others had put it there, without times and metadata"
+        with dm.open("praval://it/theirs.csv") as file:
+            assert file.read() == body
+
+
+def put_foreign(provider: Any, key: str, body: bytes) -> None:
+    """Put a file there as somebody would who knows nothing of records."""
+    if isinstance(provider, FileSystemProvider):
+        Path(provider.settings.base_path, key).write_bytes(body)
+    elif isinstance(provider, S3Provider):
+        options = {"key": "testing", "secret": "testing", "endpoint_url": provider.settings.endpoint_url}
+        s3fs.S3FileSystem(**options).pipe_file(f"{provider.settings.bucket}/{key}", body)
+    else:
+        with fsspec.open(f"{provider.settings.url}/{key}", "wb") as file:
+            file.write(body)
 
 
 # -- large bodies

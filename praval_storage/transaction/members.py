@@ -87,6 +87,14 @@ class Members(ProviderSet):
     def __contains__(self, name: object) -> bool:
         return name in self._all
 
+    def is_read_only(self, name: str) -> bool:
+        """Whether a provider is for reading only, in the transaction as outside."""
+        return self._all.is_read_only(name)
+
+    def check_writable(self, name: str, operation: str, key: str | None = None) -> None:
+        """Raise when a provider is for reading only."""
+        self._all.check_writable(name, operation, key)
+
     def find(self, name: str, collection: str | None = None) -> BaseStorageProvider:
         """The provider of a storage type; one that has transactions is bound to one from now on."""
         target = Target(name, collection)
@@ -96,14 +104,6 @@ class Members(ProviderSet):
             if target not in self._found:
                 self._found[target] = self._joined(target, self._all.find(*target))
             return self._found[target]
-
-    def is_read_only(self, name: str) -> bool:
-        """Whether a provider is for reading only."""
-        return self._all.is_read_only(name)
-
-    def check_writable(self, name: str, operation: str, key: str | None = None) -> None:
-        """Raise when a provider is for reading only."""
-        self._all.check_writable(name, operation, key)
 
     def writer(self, name: str, collection: str | None = None) -> Writer:
         """What changes the data of a storage type, so that it can be undone."""

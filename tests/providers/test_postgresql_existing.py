@@ -31,6 +31,8 @@ from praval_storage.providers import PostgreSQLProvider
 from praval_storage.records import Record
 from praval_storage.testing import InMemoryProvider, strategies
 
+pytestmark = pytest.mark.xdist_group("postgresql-existing")
+
 PG = "pg"
 
 

@@ -1,7 +1,8 @@
 """The way to a Qdrant server: who is told what when it is away, refuses, or is something else.
 
-What answers here is an HTTP server of the standard library in the place of a proxy. What Qdrant itself does
-is tested against the client's in-memory mode, or a real server where ``TEST_QDRANT_URL`` names one.
+What answers here is an HTTP server of the standard library in the place of a proxy, or ``qdrant_standin``.
+What Qdrant itself does is tested against the client's in-memory mode, or a real server where
+``TEST_QDRANT_URL`` names one.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ import grpc
 import pytest
 from backends import make
 from qdrant_client import QdrantClient, models
+from qdrant_standin import UNREADY, StandIn, serving
 
 from praval_storage import DataManager
 from praval_storage.errors import (
@@ -38,7 +40,7 @@ from praval_storage.errors import (
     StoragePermissionError,
     StorageTimeoutError,
 )
-from praval_storage.providers.qdrant import QdrantProvider, QdrantSettings, connection
+from praval_storage.providers.qdrant import QdrantProvider, QdrantSettings, connection, wire
 from praval_storage.providers.qdrant import server as server_engine
 from praval_storage.providers.qdrant.address import parse_address
 from praval_storage.providers.qdrant.engine import Space
@@ -460,10 +462,9 @@ provider.store(sys.argv[3], {"vector": [1.0, 2.0]}, {})
 """
 
 
-@pytest.mark.skipif(not TEST_URL, reason="needs a server, named by TEST_QDRANT_URL")
-def test_two_processes_make_the_same_collection() -> None:
-    name = f"test-{uuid4().hex}"
-    command = [sys.executable, "-c", MAKER, str(TEST_URL), name]
+def two_processes_store(url: str, name: str) -> None:
+    """In a collection that is not there yet, at the same moment."""
+    command = [sys.executable, "-c", MAKER, url, name]
     pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     makers = [subprocess.Popen([*command, key], **pipes) for key in "ab"]
     assert [maker.stdout.readline() for maker in makers if maker.stdout] == ["ready\n"] * 2
@@ -471,12 +472,39 @@ def test_two_processes_make_the_same_collection() -> None:
         assert maker.stdin
         maker.stdin.write("go\n")
         maker.stdin.flush()
+    assert [(maker.communicate(timeout=60)[0], maker.returncode) for maker in makers] == [("", 0)] * 2
+    with QdrantProvider(url, name) as provider:
+        assert provider.retrieve("a") == provider.retrieve("b") == {"vector": [1.0, 2.0]}
+
+
+@pytest.mark.skipif(not TEST_URL, reason="needs a server, named by TEST_QDRANT_URL")
+def test_two_processes_make_the_same_collection() -> None:
+    name = f"test-{uuid4().hex}"
     try:
-        assert [maker.communicate(timeout=60)[0] for maker in makers] == ["", ""]
-        with QdrantProvider(TEST_URL, name) as provider:
-            assert provider.retrieve("a") == provider.retrieve("b") == {"vector": [1.0, 2.0]}
+        two_processes_store(str(TEST_URL), name)
     finally:
         QdrantClient(TEST_URL).delete_collection(name)
+
+
+def test_two_processes_make_the_same_collection_on_a_stand_in() -> None:
+    """The worst order there is: both see none, one is refused, and the other's cannot be read yet."""
+    stand_in = StandIn(racers=2)
+    with serving(stand_in) as url:
+        two_processes_store(url, "new")
+        assert stand_in.refused[:2] == [409, 500]
+        assert set(stand_in.refused[2:]) <= {500}
+
+
+@pytest.mark.parametrize("said", [UNREADY, "Service internal error: the disk is full"])
+def test_a_collection_that_stays_unreadable_is_reported(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "PATIENCE", 0.1)
+    refusal = json.dumps({"status": {"error": said}, "time": 0.0}).encode()
+    with (
+        answering(lambda _: (500, refusal)) as server,
+        QdrantProvider(url_of(server)) as provider,
+        pytest.raises(StorageError, match=f"answered 500.*{said}"),
+    ):
+        provider.query({}, 10)
 
 
 @pytest.mark.parametrize("backend", ["qdrant-embedded", "qdrant-server"])

@@ -67,6 +67,19 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
 ORDER BY 3 DESC, 1, 2
 """
 
+_CURES: dict[type[BaseException], str] = {
+    psycopg.errors.InsufficientPrivilege: "Ask the owner of the table to GRANT this role what it needs;"
+    " dm.doctor() says what is missing",
+    psycopg.errors.ReadOnlySqlTransaction: "This server or database takes no writes: connect to the primary",
+    psycopg.errors.QueryCanceled: "Ask for less at once, or raise statement_timeout",
+    psycopg.errors.LockNotAvailable: "Somebody holds a lock on the table: try again, or raise lock_timeout",
+    psycopg.errors.DiskFull: "Free some space on the disk of the server",
+    psycopg.errors.InsufficientResources: "The server has no room for this now: try again, or ask for less",
+    psycopg.errors.ProgramLimitExceeded: "This is too large for PostgreSQL (a text in JSON holds 256 MB, a"
+    " row 1 GB, an index entry 2.7 kB): store it on filesystem or s3, and its reference here",
+    psycopg.errors.DeadlockDetected: "Try again: two writers were waiting for each other",
+}
+
 T = TypeVar("T")
 
 
@@ -99,6 +112,7 @@ class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, CanTransact, CanBro
     """
 
     libraries = ("psycopg", "psycopg-pool")
+    cures: ClassVar[Mapping[type[BaseException], str]] = _CURES
     errors: ClassVar[ErrorMap] = {
         psycopg.errors.InsufficientPrivilege: StoragePermissionError,
         psycopg.errors.InvalidAuthorizationSpecification: StoragePermissionError,

@@ -16,6 +16,7 @@ from praval_storage.base import (
     CanQuery,
     CanSearch,
     HasCollections,
+    HasForeign,
     HasVectors,
     Item,
     RecordProvider,
@@ -43,7 +44,9 @@ if TYPE_CHECKING:
     from qdrant_client import QdrantClient
 
 
-class QdrantProvider(RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, CanBrowse, HasCollections):
+class QdrantProvider(
+    RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, CanBrowse, HasForeign, HasCollections
+):
     """Keeps records in Qdrant and finds them by vector.
 
     With ``url`` or ``client`` a server is used; otherwise the real engine runs in this process, on files
@@ -108,7 +111,7 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, 
         )
         self._embed = embed
         self._client = client
-        self._others: dict[str, Self] = {}
+        self._others: dict[tuple[str, bool], Self] = {}
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
@@ -200,6 +203,20 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, 
 
     # Looking around
 
+    def dump(self, rows: Mapping[str, Stored | None]) -> dict[str, Stored]:
+        # The engine gives numbers back a little off, and vectors normalised: that is not what was there.
+        for key, row in rows.items():
+            if row is not None:
+                raise UnsupportedOperationError(
+                    "Others have written this point, and Qdrant does not give out exactly what they wrote",
+                    key=key,
+                    hint="Write it outside of the transaction",
+                )
+        return {}
+
+    def restore(self, rows: Sequence[Stored], *, overwrite: bool) -> list[StorageResult]:
+        raise UnsupportedOperationError("There is nothing that dump() could have given")
+
     def home(self) -> str:
         return self.settings.collection
 
@@ -208,11 +225,11 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, 
             return browsing.collections(self._engine, request)
         from_token(request.token)
         if request.path == self.collection:
-            return browsing.points(self, self._reader, request)
+            return browsing.points(self, self._indexing, request)
         if request.path not in self.collections():
             return Seen(note="There is no such collection")
         other = self._other(request.path)
-        return replace(browsing.points(other, other._reader, request), collection=request.path)  # noqa: SLF001
+        return replace(browsing.points(other, other._indexing, request), collection=request.path)  # noqa: SLF001
 
     def measure(self, path: str) -> Iterator[Measured]:
         names = [name for name in self.collections() if path in {"", name}]
@@ -222,9 +239,10 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, 
 
     def _other(self, name: str) -> Self:
         """This provider bound to another collection, made once."""
-        if name not in self._others:
-            self._others[name] = self.in_collection(name)
-        return self._others[name]
+        known = name, self.read_only  # a read-only view has the same ones, but for writing
+        if known not in self._others:
+            self._others[known] = self.in_collection(name)
+        return self._others[known]
 
     # Collections and life cycle
 

@@ -26,6 +26,7 @@ REFUSALS: Final = (UnexpectedResponse, RpcError, ValueError)
 """What a refused request raises: over HTTP, over gRPC, and in the client's local mode."""
 
 _LONGEST = 800
+_UNREADY = "0 of 0 read operations failed"
 _START = "Start the server or correct QDRANT_URL; without a URL the embedded engine is used"
 _KEY = "Check api_key or QDRANT_API_KEY"
 _WAIT = "Raise timeout=, or ask for less at once"
@@ -80,6 +81,17 @@ def is_missing(error: Exception) -> bool:
             return error.code() is StatusCode.NOT_FOUND
         case _:
             return "not found" in str(error)
+
+
+def is_coming_up(error: Exception) -> bool:
+    """Whether a refusal says that a collection cannot be read yet: its shards are still being made."""
+    match error:
+        case UnexpectedResponse():
+            return error.status_code == HTTPStatus.INTERNAL_SERVER_ERROR and _UNREADY in str(error.content)
+        case RpcError():
+            return error.code() is StatusCode.INTERNAL and _UNREADY in (error.details() or "")
+        case _:
+            return False
 
 
 def _is_of_qdrant(error: UnexpectedResponse) -> bool:

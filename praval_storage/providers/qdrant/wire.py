@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,11 @@ from praval_storage.providers.qdrant.engine import (
     Selector,
     Space,
 )
-from praval_storage.providers.qdrant.server_errors import REFUSALS, is_missing
+from praval_storage.providers.qdrant.server_errors import REFUSALS, is_coming_up, is_missing
+
+PATIENCE = 10.0
+"""Seconds a collection may take to become readable once the server knows its name."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.5
 
 
 def make_filter(condition: Condition) -> models.Filter:
@@ -26,13 +31,21 @@ def make_filter(condition: Condition) -> models.Filter:
 
 
 def describe(client: QdrantClient, name: str) -> models.CollectionInfo | None:
-    """What the server says of a collection; ``None`` when there is none."""
-    try:
-        return client.get_collection(name)
-    except REFUSALS as error:
-        if is_missing(error):
-            return None
-        raise
+    """What the server says of a collection; ``None`` when there is none.
+
+    While somebody makes it the server refuses to read it, and also to make it again: that is waited out.
+    """
+    deadline, pause = time.monotonic() + PATIENCE, _FIRST_PAUSE
+    while True:
+        try:
+            return client.get_collection(name)
+        except REFUSALS as error:
+            if is_missing(error):
+                return None
+            if not is_coming_up(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 def figures_of(info: models.CollectionInfo) -> Figures:

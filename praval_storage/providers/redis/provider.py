@@ -14,6 +14,7 @@ from praval_storage.base import (
     CanBrowse,
     CanQuery,
     HasCollections,
+    HasForeign,
     Item,
     RecordProvider,
     StorageResult,
@@ -24,7 +25,7 @@ from praval_storage.diagnosis import Checkup
 from praval_storage.errors import ConfigurationError, StorageError
 from praval_storage.keys import validate_key
 from praval_storage.places import Look, Measured, Seen
-from praval_storage.providers.redis import browsing, counters
+from praval_storage.providers.redis import browsing, counters, natively
 from praval_storage.providers.redis.checkup import examine
 from praval_storage.providers.redis.connection import Connection
 from praval_storage.providers.redis.keyspace import SEPARATOR, Keyspace
@@ -48,7 +49,7 @@ _MOST_PAGES = 200
 logger = logging.getLogger("praval_storage")
 
 
-class RedisProvider(RecordProvider, CanQuery, CanBrowse, HasCollections):
+class RedisProvider(RecordProvider, CanQuery, CanBrowse, HasForeign, HasCollections):
     """Keeps each record as one Redis string, a JSON object that ``GET`` in redis-cli shows.
 
     Strings, hashes, lists, sets, sorted sets and streams that others wrote are records, too (see the module
@@ -131,6 +132,12 @@ class RedisProvider(RecordProvider, CanQuery, CanBrowse, HasCollections):
 
     def scan(self, request: Scan) -> Scanned:
         return self._reader.scan(request)
+
+    def dump(self, rows: Mapping[str, Stored | None]) -> dict[str, Stored]:
+        return natively.dump(self._connection, self._keyspace, rows)
+
+    def restore(self, rows: Sequence[Stored], *, overwrite: bool) -> list[StorageResult]:
+        return natively.restore(self, self._connection, self._keyspace, rows, overwrite=overwrite)
 
     def home(self) -> str:
         return ""

@@ -102,7 +102,7 @@ class S3Provider(ObjectProvider):
     ) -> None:
         super().__init__("s3", allow_pickle=allow_pickle)
         self._is_lent = False
-        self._others: dict[str, Self] = {}
+        self._others: dict[tuple[str, bool], Self] = {}
         self.settings = S3Settings(
             bucket_name,
             endpoint_url,
@@ -147,6 +147,9 @@ class S3Provider(ObjectProvider):
         """The buckets these credentials may list."""
         with boundary(self, "buckets"):
             return self._connection.run(self._connection.buckets())
+
+    def diagnose(self) -> Checkup:
+        return examine(self._connection, self.settings.prefix + self._start, read_only=self.read_only)
 
     # Looking around: a path begins with a bucket
 
@@ -202,13 +205,14 @@ class S3Provider(ObjectProvider):
         return _Place(self._in_bucket(bucket), path.removeprefix(base), base, f"{SCHEME}{bucket}")
 
     def _in_bucket(self, bucket: str) -> Self:
-        if bucket not in self._others:
+        known = bucket, self.read_only  # a read-only view has the same ones, but for writing
+        if known not in self._others:
             settings = replace(self.settings, bucket=bucket, prefix="", auto_create=False)
             other = copy(self)
             other.__dict__.pop("_store", None)
             vars(other).update(settings=settings, _start="", _is_lent=True, _others={})
-            self._others[bucket] = other
-        return copy(self._others[bucket])
+            self._others[known] = other
+        return copy(self._others[known])
 
     def _bucket_list(self, request: Look) -> Seen:
         own, note = self.settings.bucket, ""
@@ -219,9 +223,6 @@ class S3Provider(ObjectProvider):
         return in_places(
             request, [Place(f"{name}/", name, "bucket", True, True) for name in names], "ListBuckets", note
         )
-
-    def diagnose(self) -> Checkup:
-        return examine(self._connection, self.settings.prefix + self._start, read_only=self.read_only)
 
     def secrets(self) -> Iterable[str]:
         given = self.settings
