@@ -251,7 +251,7 @@ class LabPage:
     def set_theme(self, name: str) -> None:
         self.page.evaluate("(theme) => jupyterapp.commands.execute('apputils:change-theme', { theme })", name)
         light = "true" if "Light" in name else "false"
-        self.page.wait_for_selector(f"body[data-jp-theme-light={light}]")
+        self.page.wait_for_selector(f"body[data-jp-theme-light={light}]", state="attached")
 
     def save(self) -> Path:
         """Save the notebook; where it is."""
