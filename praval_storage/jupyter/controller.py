@@ -261,7 +261,7 @@ class Browser:
     def _welcome(self) -> None:
         """A view has been made: what counts down is counted from now."""
         if any(row.get("expires_in") is not None for row in self.state.rows):
-            self._core.set(**self._pages.drawn())
+            self._core.set(self._pages.drawn())
 
     def _chart(self, message: Message) -> Job | None:
         return self._viewing.draw(
