@@ -87,6 +87,8 @@ class BaseStorageProvider(ABC):
         Exception: StorageError,
     }
     """Driver error to ours; the first entry that matches is taken, what is not listed passes through."""
+    hints: ClassVar[Mapping[type[BaseException], str]] = {}
+    """What to do about a driver error; the first entry that matches is taken."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -481,5 +483,6 @@ def translate(provider: BaseStorageProvider, error: Exception) -> StorageError:
             text = str(error) or type(error).__name__
             for secret in provider.secrets():
                 text = text.replace(secret, "***")
-            return ours(f"{type(error).__name__}: {text}")
+            hint = next((hint for kind, hint in provider.hints.items() if isinstance(error, kind)), None)
+            return ours(f"{type(error).__name__}: {text}", hint=hint)
     raise error

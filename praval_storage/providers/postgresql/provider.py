@@ -88,6 +88,7 @@ class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, CanTransact, CanBro
             out.
         sslmode: libpq's ``sslmode``, for example ``"require"``.
         timeout: Seconds to wait for a connection.
+        statement_timeout: Seconds after which the server gives up a statement; ``None`` = as it is set up.
         max_connections: How many there may be at the same time.
         prepare_threshold: Executions after which a statement is prepared on the server; ``None`` = never, as
             PgBouncer before 1.22 needs.
@@ -109,6 +110,17 @@ class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, CanTransact, CanBro
         psycopg.Error: StorageError,
         **RecordProvider.errors,
     }
+    hints: ClassVar[Mapping[type[BaseException], str]] = {
+        psycopg.errors.InsufficientPrivilege: "Ask the owner for the right (GRANT), or be another user",
+        psycopg.errors.ReadOnlySqlTransaction: "This is a standby or a read-only session: use the primary",
+        psycopg.errors.QueryCanceled: "Raise statement_timeout=, ask for less at once, or make an index",
+        psycopg.errors.LockNotAvailable: "Another session holds the lock: try again, or see pg_locks",
+        psycopg.errors.DiskFull: "The server's disk is full: delete something, or ask for more",
+        psycopg.errors.InsufficientResources: "The server is short of memory or connections: try again later",
+        psycopg.errors.ProgramLimitExceeded: "It is too large for PostgreSQL: store less in one record",
+        psycopg.OperationalError: "The connection was lost: try again, a new one will be made",
+        psycopg.InterfaceError: "The connection was lost: try again, a new one will be made",
+    }
 
     def __init__(
         self,
@@ -123,6 +135,7 @@ class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, CanTransact, CanBro
         schema: str | None = None,
         sslmode: str | None = None,
         timeout: float = 5.0,
+        statement_timeout: float | None = None,
         max_connections: int = 4,
         prepare_threshold: int | None = 5,
         client: ConnectionPool[Any] | psycopg.Connection[Any] | None = None,
@@ -142,6 +155,7 @@ class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, CanTransact, CanBro
             timeout,
             max_connections,
             prepare_threshold,
+            statement_timeout,
         )
         if client is not None and settings != PostgreSQLSettings(table=table, schema=schema):
             raise ConfigurationError(
