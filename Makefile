@@ -7,8 +7,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Each stands for a set of extras: what runs the notebooks, and what the tests need on top.
-FOR_NOTEBOOKS := $(VENV)/.installed-notebooks
+# Each stands for a set of extras: what runs the quickstart, what all notebooks need on top, and what the tests.
+FOR_DEMO := $(VENV)/.installed-notebooks
+FOR_LAB := $(VENV)/.installed-lab
 FOR_DEV := $(VENV)/.installed-dev
 QUICKSTART := notebooks/01_quickstart.ipynb
 # An option only when there is something for it: git keeps no empty folder, and nbval wants a path.
@@ -26,13 +27,13 @@ ROOT_TOO := $(if $(filter 0,$(shell id -u)),--allow-root)
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(FOR_NOTEBOOKS)  ## run the quickstart notebook without a browser and print its results
+demo: $(FOR_DEMO)  ## run the quickstart notebook without a browser and print its results
 	@$(BIN)/python tools/run_notebook.py $(QUICKSTART)
 
 test: $(FOR_DEV)  ## run the tests and every notebook
 	@$(PYTEST) $(PARALLEL) tests $(NBVAL)
 
-lab: $(FOR_NOTEBOOKS)  ## open JupyterLab on the quickstart
+lab: $(FOR_LAB)  ## open JupyterLab on the quickstart
 	@$(BIN)/python -m jupyterlab $(ROOT_TOO) $(QUICKSTART)
 
 lint: $(FOR_DEV)  ## ruff, mypy and import-linter

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         CanStream,
         CanTransact,
         HasCollections,
+        HasForeign,
         HasVectors,
         RecordProvider,
         StorageResult,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         UnsupportedOperationError,
     )
     from praval_storage.manager import DataManager
+    from praval_storage.options import set_options
     from praval_storage.places import Column, Count, Look, Measured, Place, Seen
     from praval_storage.records import Record
     from praval_storage.reference import DataReference
@@ -66,6 +68,7 @@ _HOME = {
         "CanStream",
         "CanTransact",
         "HasCollections",
+        "HasForeign",
         "HasVectors",
         "RecordProvider",
         "StorageResult",
@@ -88,6 +91,7 @@ _HOME = {
         "UnsupportedOperationError",
     ),
     "manager": ("DataManager",),
+    "options": ("set_options",),
     "places": ("Column", "Count", "Look", "Measured", "Place", "Seen"),
     "records": ("Record",),
     "reference": ("DataReference",),
@@ -112,6 +116,7 @@ __all__ = [
     "DataManager",
     "DataReference",
     "HasCollections",
+    "HasForeign",
     "HasVectors",
     "InvalidFilterError",
     "InvalidKeyError",
@@ -142,6 +147,7 @@ __all__ = [
     "get_data_manager",
     "requires_storage",
     "reset_data_manager",
+    "set_options",
     "storage_enabled",
 ]
 
@@ -152,6 +158,11 @@ def __getattr__(name: str) -> Any:
     value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
     globals()[name] = value
     return value
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """``%load_ext praval_storage``: the magics ``%dm`` and ``%%dm_query``."""
+    import_module(f"{__name__}.jupyter.magics").load(shell)
 
 
 def __dir__() -> list[str]:

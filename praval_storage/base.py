@@ -11,13 +11,16 @@ capability classes as it can honour. A capability is one or two hooks; ``isinsta
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha1
+from importlib import import_module
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, NamedTuple, Protocol, Self
+from typing import Any, BinaryIO, ClassVar, NamedTuple, Protocol, Self, TypeVar
 
+from praval_storage.diagnosis import Checkup
 from praval_storage.display import as_html, facts
 from praval_storage.errors import (
     ConfigurationError,
@@ -38,6 +41,24 @@ from praval_storage.scan import Neighbours, Scan, Scanned, select
 from praval_storage.serialization import Content, decode, encode, encode_metadata
 
 ErrorMap = Mapping[type[BaseException], type[StorageError]]
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def changes(method: Method) -> Method:
+    """Mark a method that changes what is stored: a provider that is registered read-only refuses it.
+
+    What overrides such a method need not be marked again.
+    """
+    vars(method)[_CHANGES] = True
+    return method
+
+
+def is_changing(kind: type, name: str) -> bool:
+    """Whether a method of a class, or one that it overrides, is marked with ``changes``."""
+    return any(_CHANGES in getattr(vars(each).get(name), "__dict__", ()) for each in kind.__mro__)
+
+
+_CHANGES = "_praval_changes"
 
 
 class Item(NamedTuple):
@@ -46,6 +67,24 @@ class Item(NamedTuple):
     draft: Draft
     content: Content
     metadata: bytes
+
+    def stored(self, before: Stored | None = None) -> Stored:
+        """The record to keep, its body read; the one it replaces keeps the time of its first write."""
+        draft, content, metadata = self
+        body = content.read()
+        version = sha1(body + repr(content.types).encode(), usedforsecurity=False).hexdigest()[:16]
+        return Stored(
+            draft.key,
+            content.format,
+            body,
+            content.types,
+            metadata,
+            draft.created_at or (before and before.created_at) or draft.written_at,
+            draft.written_at,
+            draft.expires_at,
+            len(body),
+            version,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +126,15 @@ class BaseStorageProvider(ABC):
         Exception: StorageError,
     }
     """Driver error to ours; the first entry that matches is taken, what is not listed passes through."""
-    hints: ClassVar[Mapping[type[BaseException], str]] = {}
-    """What to do about a driver error; the first entry that matches is taken."""
+
+    cures: ClassVar[Mapping[type[BaseException], str]] = {}
+    """What to do about a driver error, for messages; the first entry that matches is taken."""
+
+    libraries: ClassVar[Sequence[str]] = ()
+    """Packages that reach the backend; ``dm.doctor()`` says their versions."""
+
+    read_only: ClassVar[bool] = False
+    """Whether it was registered to be read only; see the module ``read_only``."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -102,6 +148,7 @@ class BaseStorageProvider(ABC):
         )
 
     @abstractmethod
+    @changes
     def store(self, key: str, data: Any, metadata: dict[str, Any]) -> StorageResult:
         """Keep ``data`` under ``key``, replacing what was there."""
 
@@ -114,6 +161,7 @@ class BaseStorageProvider(ABC):
         """
 
     @abstractmethod
+    @changes
     def delete(self, key: str) -> bool:
         """Remove ``key``; whether it was there."""
 
@@ -123,6 +171,7 @@ class BaseStorageProvider(ABC):
             "This provider cannot be queried", provider=self.name, operation="query"
         )
 
+    @changes
     def write(self, drafts: Sequence[Draft], *, overwrite: bool = True) -> list[StorageResult]:
         """Store several records, one result each, in order; a failing item does not stop the others.
 
@@ -139,6 +188,7 @@ class BaseStorageProvider(ABC):
         """
         return [self._find(key) for key in keys]
 
+    @changes
     def remove(self, keys: Sequence[str]) -> list[bool]:
         """Delete several records with distinct keys; whether each was there. Here: one ``delete`` each."""
         return [self._discard(key) for key in keys]
@@ -151,12 +201,33 @@ class BaseStorageProvider(ABC):
         """Reach the backend once: a few words about it. Raises what a failing call would raise."""
         return ""
 
+    def diagnose(self) -> Checkup:
+        """What ``dm.doctor()`` should say of a backend that answers. Changes nothing that is stored."""
+        return Checkup()
+
+    def browse(self, path: str = "", *, read_only: bool = False, static: bool = False) -> Any:
+        """Look around in this provider; see ``DataManager.browse``.
+
+        Args:
+            path: Place in the provider to begin at.
+            read_only: Whether nothing may be deleted.
+            static: No widget.
+        """
+        jupyter = import_module("praval_storage.jupyter")
+        return jupyter.browse_provider(self, path, read_only=read_only, static=static)
+
     def close(self) -> None:
         """Let go of connections and files; the provider may be used again afterwards."""
 
     def secrets(self) -> Iterable[str]:
         """Settings that no message may show."""
         return ()
+
+    def __copy__(self) -> Self:
+        """One that shares connections; ``__reduce__``, which copies go by otherwise, leaves them behind."""
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        return twin
 
     def __enter__(self) -> Self:
         return self
@@ -222,6 +293,7 @@ class RecordProvider(BaseStorageProvider):
         self.allow_pickle = allow_pickle
 
     @abstractmethod
+    @changes
     def put(self, items: Sequence[Item], *, overwrite: bool) -> list[StorageResult]:
         """Store encoded records with distinct keys, one result each, in order.
 
@@ -235,6 +307,42 @@ class RecordProvider(BaseStorageProvider):
 
     @abstractmethod
     def remove(self, keys: Sequence[str]) -> list[bool]: ...
+
+    def put_each(
+        self,
+        items: Sequence[Item],
+        overwrite: bool,
+        find: Callable[[str], Stored | None],
+        keep: Callable[[Stored], object],
+    ) -> list[StorageResult]:
+        """``put`` for a backend that writes one record at a time; atomic as far as the caller's lock is.
+
+        Args:
+            items: As in ``put``.
+            overwrite: As in ``put``.
+            find: The record under a key, unless it has expired.
+            keep: Writes a record in the place of what was under its key.
+        """
+        return [self._put_one(item, overwrite, find, keep) for item in items]
+
+    def _put_one(
+        self,
+        item: Item,
+        overwrite: bool,
+        find: Callable[[str], Stored | None],
+        keep: Callable[[Stored], object],
+    ) -> StorageResult:
+        key = item.draft.key
+        try:
+            with boundary(self, "store", key):
+                before = find(key)
+                if before is not None and not overwrite:
+                    raise KeyExistsError("The key exists and overwrite=False")
+                new = item.stored(before)
+                keep(new)
+        except StorageError as error:
+            return StorageResult(success=False, key=key, error=error)
+        return StorageResult(True, key, None, new.size, new.version, new.created_at, new.format)
 
     def write(self, drafts: Sequence[Draft], *, overwrite: bool = True) -> list[StorageResult]:
         results: list[StorageResult | None] = [None] * len(drafts)
@@ -371,6 +479,7 @@ class CanPurge(BaseStorageProvider):
     """Reclaims the space of expired records on request."""
 
     @abstractmethod
+    @changes
     def purge_expired(self) -> int:
         """Remove expired records; how many."""
 
@@ -394,6 +503,26 @@ class CanTransact(BaseStorageProvider):
     @abstractmethod
     def joining(self, other: BaseStorageProvider) -> Self | None:
         """This provider in the transaction another one is bound to; ``None`` when that one is elsewhere."""
+
+
+class HasForeign(BaseStorageProvider):
+    """Holds what others wrote in forms of their own, which ``put`` would turn into records of ours."""
+
+    @abstractmethod
+    def dump(self, rows: Mapping[str, Stored | None]) -> dict[str, Stored]:
+        """What others have under some keys, with bodies that only :meth:`restore` understands.
+
+        Args:
+            rows: What ``read`` found; ``None`` too where there is something that it cannot read.
+
+        Raises:
+            UnsupportedOperationError: It could not be put back as it is.
+        """
+
+    @abstractmethod
+    @changes
+    def restore(self, rows: Sequence[Stored], *, overwrite: bool) -> list[StorageResult]:
+        """Put back what :meth:`dump` gave; one result each, in order."""
 
 
 class HasCollections(BaseStorageProvider):
@@ -445,6 +574,7 @@ _WORDS: dict[type[BaseStorageProvider], str] = {
     CanPurge: "purge expired records",
     CanTransact: "transact",
     CanBrowse: "browse",
+    HasForeign: "keep what others wrote as it is",
     HasCollections: "hold collections",
 }
 
@@ -483,6 +613,6 @@ def translate(provider: BaseStorageProvider, error: Exception) -> StorageError:
             text = str(error) or type(error).__name__
             for secret in provider.secrets():
                 text = text.replace(secret, "***")
-            hint = next((hint for kind, hint in provider.hints.items() if isinstance(error, kind)), None)
-            return ours(f"{type(error).__name__}: {text}", hint=hint)
+            cure = next((cure for kind, cure in provider.cures.items() if isinstance(error, kind)), None)
+            return ours(f"{type(error).__name__}: {text}", hint=cure)
     raise error

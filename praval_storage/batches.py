@@ -54,6 +54,7 @@ def store_many(
     format: str | None,
 ) -> Iterator[Outcome]:
     """Write a batch, one outcome each, in order."""
+    providers.check_writable(target.storage_type, "store_many")
     provider = providers.find(*target)
     lost: StorageError | None = None
     while chunk := list(islice(items, CHUNK)):
@@ -73,8 +74,13 @@ def for_each(
     operation: str,
     references: Iterable[Reference],
     work: Callable[[Target, list[str]], list[Outcome]],
+    *,
+    changing: bool = False,
 ) -> list[Outcome]:
-    """Do one batch call per provider and collection; the outcomes in the order of the references."""
+    """Do one batch call per provider and collection; the outcomes in the order of the references.
+
+    Work that changes something is refused as a whole when one of the providers is read-only.
+    """
     if isinstance(references, str):
         raise ConfigurationError(
             f"{operation} takes several references, not one",
@@ -89,6 +95,8 @@ def for_each(
             outcomes[place] = Outcome(getattr(reference, "key", None), None, error)
         else:
             places.setdefault(Target(name.storage_type, name.collection), []).append((place, name.key))
+    for target in places if changing else ():
+        providers.check_writable(target.storage_type, operation)
     for target, wanted in places.items():
         found = _batch(providers, operation, target, [key for _, key in wanted], work)
         outcomes.update(zip([place for place, _ in wanted], found, strict=True))
@@ -103,7 +111,7 @@ def delete_many(providers: ProviderSet, references: Iterable[Reference]) -> list
         there = dict(zip(distinct, providers.writer(*target).remove(distinct), strict=True))
         return [Outcome(key, there.pop(key, False), None) for key in keys]
 
-    return for_each(providers, "delete_many", references, work)
+    return for_each(providers, "delete_many", references, work, changing=True)
 
 
 def _write(

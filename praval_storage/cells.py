@@ -57,6 +57,11 @@ def cell(value: Any) -> Cell:
     return bare(value)
 
 
+def in_cells(values: Mapping[str, Any]) -> dict[str, str]:
+    """Each value as it looks in a table."""
+    return {name: cell(value).text for name, value in values.items()}
+
+
 def bare(value: Any) -> Cell:
     """A value that is no text."""
     for kind, look in _LOOKS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 WIDTH = 60
 """Longest key shown in full."""
@@ -69,6 +69,29 @@ def code(text: str) -> str:
     return f"<p><code>{escape(text)}</code></p>"
 
 
+def codes(*texts: str) -> str:
+    """Several lines to copy, side by side."""
+    return f"<p>{' '.join(f'<code>{escape(text)}</code>' for text in texts)}</p>"
+
+
+class Bar(str):
+    """A number in a table, with a bar in HTML for how large it is.
+
+    Attributes:
+        share: From 0 to 1.
+    """
+
+    __slots__ = ("share",)
+    share: float
+
+    @classmethod
+    def of(cls, text: str, share: float) -> Self:
+        """The text with its share."""
+        bar = cls(text)
+        bar.share = min(max(share, 0.0), 1.0)
+        return bar
+
+
 def value_text(value: Any) -> str:
     """A text as it is, anything else as Python writes it; on one line, and cut."""
     return printable(value if isinstance(value, str) else repr(value), VALUE_WIDTH)
@@ -125,6 +148,8 @@ def _line(cells: Sequence[str], header: Sequence[str], widths: Sequence[int]) ->
 
 
 def _cell(text: str) -> str:
+    if isinstance(text, Bar):
+        return f'<td><meter min="0" max="1" value="{text.share:.3f}"></meter> {escape(text)}</td>'
     return f"<td>{escape(text)}</td>"
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Self
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
-from praval_storage import looking, preview, writing
+from praval_storage import looking, overview, preview, writing
 from praval_storage.base import BaseStorageProvider, CanPurge
-from praval_storage.display import as_html, as_text, code
+from praval_storage.diagnosis import DoctorReport
+from praval_storage.doctor import examine
 from praval_storage.operations import Operations
 from praval_storage.optional import library
 from praval_storage.places import Look, Measured, Seen
@@ -29,22 +32,32 @@ class DataManager(Operations):
 
     Args:
         providers: Providers by storage type; :func:`praval_storage.get_data_manager` has one with defaults.
+        read_only: Refuse to change anything, with ``StoragePermissionError`` before anything is sent or made.
     """
 
-    def __init__(self, providers: Mapping[str, BaseStorageProvider] | None = None) -> None:
-        self._providers = ProviderSet()
+    def __init__(
+        self, providers: Mapping[str, BaseStorageProvider] | None = None, *, read_only: bool = False
+    ) -> None:
+        self._providers = ProviderSet(read_only=read_only)
+        looking.known_to_ipython(type(self), looking.ProviderView)
         for name, provider in (providers or {}).items():
             self._providers.register(name, provider)
 
     @property
     def providers(self) -> ProviderSet:
-        """The registered providers by storage type; each is made when it is first looked at."""
+        """The registered providers by storage type; each is made when it is first looked at.
+
+        One that is registered read-only is a view of the provider, with the same class, connections and
+        methods, of which those that change something refuse.
+        """
         return self._providers
 
     def register_provider(
         self,
         name: str,
         provider: BaseStorageProvider | Callable[[], BaseStorageProvider] | Mapping[str, Any] | None = None,
+        *,
+        read_only: bool = False,
     ) -> None:
         """Make a provider available as a storage type.
 
@@ -55,6 +68,7 @@ class DataManager(Operations):
             provider: The provider, or a function that makes it when it is first needed. Of a provider that
                 is built in, or that an installed package offers under this name: its settings, or nothing
                 for those that environment variables say.
+            read_only: Refuse to change anything through this manager; who has the provider itself may.
 
         Raises:
             ConfigurationError: The name or a setting is not legal, or the package that offers the provider
@@ -65,7 +79,7 @@ class DataManager(Operations):
             isinstance(provider, Mapping) and not isinstance(provider, BaseStorageProvider)
         ):
             provider = make_provider(name, provider)
-        self._providers.register(name, provider)
+        self._providers.register(name, provider, read_only=read_only)
 
     def unregister_provider(self, name: str) -> None:
         """Close and forget a provider. Its data stays where it is."""
@@ -85,6 +99,58 @@ class DataManager(Operations):
     def measure(self, storage_type: str, path: str = "") -> Iterator[Measured]:
         """Count what is below a place: running totals, the last one ``done``. Stop taking them to cancel."""
         return looking.measure(self._providers, storage_type, path)
+
+    def ls(
+        self,
+        where: str = "",
+        path: str = "",
+        *,
+        text: str = "",
+        filters: Mapping[str, Any] | None = None,
+        limit: int = 100,
+        order_by: str | None = None,
+    ) -> looking.Listed:
+        """One page of what is somewhere: places, then references to the records directly there.
+
+        Args:
+            where: ``"s3"``, ``"s3://lab/reports/"``, ``"postgresql://sales.customers"``,
+                ``"praval://s3/reports/"`` for the keys of the provider's own; nothing for all providers.
+            path: The rest of it.
+            text: Only names that contain this.
+            filters: Only records that match, as in :meth:`query`.
+            limit: Entries on the page, 1,000 at most; ``.more()`` of the result is the next page.
+            order_by: As in :meth:`query`, where the backend can.
+        """
+        place = looking.where(self._providers, where, path)
+        return looking.ls(self._providers, place, text, filters, limit, order_by)
+
+    @overload
+    def tree(self, where: str = "", *, depth: int = 2, plain: Literal[False] = False) -> looking.Tree: ...
+    @overload
+    def tree(self, where: str = "", *, depth: int = 2, plain: Literal[True]) -> str: ...
+    def tree(self, where: str = "", *, depth: int = 2, plain: bool = False) -> looking.Tree | str:
+        """What is where, ``depth`` levels deep, with the first entries of each place.
+
+        A provider that cannot be reached is shown with the reason.
+
+        Args:
+            where: As in :meth:`ls`.
+            depth: Levels of places and records that are shown.
+            plain: Text alone, for logs and language models.
+        """
+        found = looking.tree(self._providers, looking.where(self._providers, where), depth)
+        return str(found) if plain else found
+
+    def __getitem__(self, storage_type: str) -> looking.ProviderView:
+        retrieve = partial(self.retrieve_by_key, storage_type)
+        exists = partial(self.exists_by_key, storage_type)
+        return looking.ProviderView(self._providers, storage_type, retrieve, exists)
+
+    __iter__ = None
+    """Without it Python would count through ``dm[0]``, ``dm[1]``."""
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self._providers)
 
     def preview(self, reference: Reference, *, neighbours: int = 5, in_full: bool = False) -> preview.Preview:
         """What can be seen of a record: its kind, what is known of it, and its beginning.
@@ -135,14 +201,49 @@ class DataManager(Operations):
         found: VectorMap = make(self._providers, target, colour, sample, vector, seed)
         return found
 
+    def browse(
+        self, path: str = "", *, read_only: bool = False, static: bool = False, page_size: int = 25
+    ) -> Any:
+        """Look around in all providers: a tree, the rows of a place, and what is in a record.
+
+        A widget with the extra ``praval_storage[jupyter]``; else, or with ``static``, plain Python with the
+        same attributes and methods that shows itself as a table (see :mod:`praval_storage.jupyter`).
+
+        Args:
+            path: Where to begin: ``"s3"``, ``"s3/reports/2026/"``.
+            read_only: Whether nothing may be deleted.
+            static: No widget; every question is then asked at once, by the caller.
+            page_size: Rows and places on a page, 1 to 1 000.
+        """
+        jupyter = import_module("praval_storage.jupyter")
+        return jupyter.browse(self, path, read_only=read_only, static=static, page_size=page_size)
+
     def health(self, storage_type: str | None = None) -> HealthReport:
         """Reach each provider, or one, once: ``{name: Health(status, detail, seconds)}``. Raises nothing."""
         names = [*self._providers] if storage_type is None else [storage_type]
         return HealthReport({name: self._providers.health(name) for name in names})
 
+    def doctor(self, *, timeout: float = 30.0) -> DoctorReport:
+        """What is the matter with each provider, where its settings came from, and what to do.
+
+        All are asked at once. Nothing that is stored is changed, and no secret is told.
+
+        Args:
+            timeout: Seconds until a provider that exceeds its own time limits is given up.
+
+        Returns:
+            ``{name: Diagnosis}``; shows as a summary, and in full with ``print``.
+        """
+        return examine(self._providers, timeout)
+
     def purge_expired(self, storage_type: str | None = None) -> dict[str, int]:
-        """Reclaim the space of expired records where the backend does not: how many, by provider."""
-        names = [*self._providers] if storage_type is None else [storage_type]
+        """Reclaim the space of expired records where the backend does not: how many, by provider.
+
+        Without ``storage_type`` providers that are registered read-only are left out.
+        """
+        names = self._changeable() if storage_type is None else [storage_type]
+        for name in names:
+            self._providers.check_writable(name, "purge_expired")
         able = {name: provider for name in names if isinstance(provider := self._providers[name], CanPurge)}
         return {
             name: self._providers.call(name, "purge_expired", None, able[name].purge_expired) for name in able
@@ -163,8 +264,17 @@ class DataManager(Operations):
         self.close()
 
     def __repr__(self) -> str:
-        return as_text(self._providers.overview("DataManager"))
+        return overview.text(self._providers, self._title)
 
     def _repr_html_(self) -> str:
-        steps = [f"dm.list({next(iter(self._providers), '...')!r})", "dm.query(...)", "dm.health()"]
-        return as_html(self._providers.overview("DataManager", in_full=True)) + code("   ".join(steps))
+        return overview.html(self._providers, self._title)
+
+    @property
+    def _title(self) -> str:
+        return "DataManager, read-only" if self._providers.read_only else "DataManager"
+
+    def _changeable(self) -> list[str]:
+        """All providers but those that are read-only while others are not."""
+        if self._providers.read_only:
+            return [*self._providers]
+        return [name for name in self._providers if not self._providers.is_read_only(name)]

@@ -159,6 +159,7 @@ class Operations:
     def delete(self, reference: Reference) -> bool:
         """Remove a record; ``False`` when there was none."""
         name = writing.named(reference)
+        self._providers.check_writable(name.storage_type, "delete", name.key)
         writer = self._providers.writer(name.storage_type, name.collection)
         return self._call(name, "delete", lambda: writer.remove([name.key])[0])
 

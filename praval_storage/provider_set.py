@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from threading import RLock
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import TypeVar
 
 from praval_storage.base import BaseStorageProvider, HasCollections, Writer, boundary
@@ -19,6 +19,8 @@ from praval_storage.errors import (
     StorageTimeoutError,
     UnsupportedOperationError,
 )
+from praval_storage.options import options
+from praval_storage.read_only import reads_only, refusal
 from praval_storage.registry import Factory, installed_names, made
 
 T = TypeVar("T")
@@ -45,11 +47,12 @@ class HealthReport(dict[str, Health]):
     """Health by provider."""
 
     def __repr__(self) -> str:
-        # An address or a time would differ from run to run; a reason is worth it.
-        return as_text(self._table(lambda each: (each.status, each.detail if each.status != "up" else "")))
+        return as_text(self._table(_lasting))
 
     def _repr_html_(self) -> str:
-        return as_html(self._table(lambda each: (each.status, each.detail, _took(each)), "took"))
+        if options.stable_repr:
+            return as_html(self._table(_lasting))
+        return as_html(self._table(lambda each: (each.status, each.detail, took(each)), "took"))
 
     def _table(self, cells: Callable[[Health], Sequence[str]], *more: str) -> Table:
         up = sum(each.status == "up" for each in self.values())
@@ -70,24 +73,36 @@ class Statistics:
 
 
 class ProviderSet(Mapping[str, BaseStorageProvider]):
-    """Providers by storage type, each made when it is first used; safe to use from several threads."""
+    """Providers by storage type, each made when it is first used; safe to use from several threads.
 
-    def __init__(self) -> None:
+    Args:
+        read_only: Whether all of them are for reading only.
+    """
+
+    def __init__(self, *, read_only: bool = False) -> None:
+        self.read_only = read_only
+        self._read_only: set[str] = set()
         self._lock = RLock()
         self._made: dict[str, BaseStorageProvider] = {}
         self._factories: dict[str, Factory] = {}
         self._bound: dict[tuple[str, str], BaseStorageProvider] = {}
         self._answered: set[str] = set()
         self._last: dict[str, Health] = {}
+        self._errors: dict[str, str] = {}
+        self._ended: dict[str, float] = {}
         self.statistics: dict[tuple[str, str], Statistics] = {}
         self.changes = 0  # how often a provider came or went
+        self.origin = ""  # which environment they were made from, for people
 
     def __getitem__(self, name: str) -> BaseStorageProvider:
+        if (ready := self._made.get(name)) is not None:
+            return ready  # without waiting for another one that is being made
         with self._lock:
             if name not in self._made:
                 if name not in self._factories:
                     raise self._unknown(name)
-                self._made[name] = made(name, self._factories[name])
+                provider = made(name, self._factories[name])
+                self._made[name] = reads_only(provider, name) if self.is_read_only(name) else provider
             return self._made[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -102,7 +117,9 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
     def __repr__(self) -> str:
         return f"Providers({', '.join(self)})"
 
-    def register(self, name: str, provider: BaseStorageProvider | Factory) -> None:
+    def register(
+        self, name: str, provider: BaseStorageProvider | Factory, *, read_only: bool = False
+    ) -> None:
         """Put a provider, or a function that makes one, under a name; what was there is closed."""
         given: object = name  # notebooks are not type-checked
         if not isinstance(given, str) or not given.strip() or not given.isprintable():
@@ -117,8 +134,10 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
         with self._lock:
             if name in self:
                 self.unregister(name)
+            if read_only:
+                self._read_only.add(name)
             if isinstance(provider, BaseStorageProvider):
-                self._made[name] = provider
+                self._made[name] = reads_only(provider, name) if self.is_read_only(name) else provider
             else:
                 self._factories[name] = provider
             self.changes += 1
@@ -130,6 +149,7 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
                 raise ProviderNotRegisteredError(f"Provider {name!r} not registered")
             self._factories.pop(name, None)
             self._answered.discard(name)
+            self._read_only.discard(name)
             self.changes += 1
             for key in [key for key in self._bound if key[0] == name]:
                 self._bound.pop(key).close()
@@ -146,6 +166,19 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
                 able = self.require(name, HasCollections, "name a collection")
                 self._bound[name, collection] = able.in_collection(collection)
             return self._bound[name, collection]
+
+    def is_read_only(self, name: str) -> bool:
+        """Whether a provider is for reading only."""
+        return self.read_only or name in self._read_only
+
+    def check_writable(self, name: str, operation: str, key: str | None = None) -> None:
+        """Raise when a provider is for reading only; it is not made for that.
+
+        Raises:
+            StoragePermissionError: It is; the text says how to change it.
+        """
+        if self.is_read_only(name) and name in self:
+            raise refusal(name, operation, key, whole=self.read_only)
 
     def writer(self, name: str, collection: str | None = None) -> Writer:
         """What changes the data of a storage type: every write of every operation goes through it."""
@@ -200,23 +233,23 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
         """Where a provider is, once it has been made; it is not made for that."""
         return printable(repr(self._made[name]), 200) if name in self._made else ""
 
-    def overview(self, title: str, *, in_full: bool = False) -> Table:
-        """The providers and how the last call of each went; nothing is asked for that.
+    def made(self, name: str) -> BaseStorageProvider | None:
+        """A provider that has been made; it is not made for that."""
+        return self._made.get(name)
 
-        Args:
-            title: The name of the whole.
-            in_full: With where each of them is and how long the call took, which differ from run to run.
-        """
-        last = {name: self.last_call(name) for name in self}
-        down = sum(each.status == "down" for each in last.values())
-        title = f"{title}: {counted(len(last), 'provider')}{f', {down} down' if down else ''}"
-        if not in_full:
-            rows = [[name, each.status, each.detail] for name, each in last.items()]
-            return Table(title, ("provider", "state", ""), rows, 0)
-        full = [
-            [name, each.status, _took(each), each.detail, self.place(name)] for name, each in last.items()
-        ]
-        return Table(title, ("provider", "state", "last call", "", "where"), full, 0)
+    def last_error(self, name: str) -> str:
+        """What the last call that failed said; empty when the provider was not to blame for any."""
+        return self._errors.get(name, "")
+
+    def age(self, name: str) -> float | None:
+        """Seconds since the last call ended."""
+        ended = self._ended.get(name)
+        return None if ended is None else monotonic() - ended
+
+    def remark(self, name: str) -> str:
+        """A few words about a provider: what it may not do, and why it is down."""
+        texts = ("read-only" if self.is_read_only(name) else "", self.last_call(name).detail)
+        return ", ".join(filter(None, texts))
 
     def close(self) -> None:
         """Close what was opened; every provider can be used again."""
@@ -245,9 +278,12 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
             error.provider = name
             if isinstance(error, StorageConnectionError | StorageTimeoutError):
                 self._last[name] = Health("down", type(error).__name__, perf_counter() - started)
+            if not isinstance(error, LookupError | ValueError):  # the caller's own mistakes
+                self._errors[name] = f"{operation}: {printable(str(error), 300)}"
             raise
         finally:
             seconds = perf_counter() - started
+            self._ended[name] = monotonic()
             if not failed:
                 self._last[name] = Health("up", "", seconds)
             entry = self.statistics.setdefault((name, operation), Statistics())
@@ -264,5 +300,11 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
                 )
 
 
-def _took(health: Health) -> str:
+def _lasting(health: Health) -> Sequence[str]:
+    # An address or a time would differ from run to run; a reason is worth it.
+    return health.status, health.detail if health.status != "up" else ""
+
+
+def took(health: Health) -> str:
+    """How long a call took."""
     return f"{health.seconds * 1e3:.0f} ms" if health.seconds else ""

@@ -157,28 +157,32 @@ def _origin(target: Target, found: Selection | SearchSelection, limit: int | Non
 
 
 class _Later:
-    """The source of a result: what it still fetches and decodes fails like any other call."""
+    """The source of a result: what it still fetches and decodes fails like any other call.
+
+    Attributes:
+        providers: Where the result came from.
+    """
 
     def __init__(self, providers: ProviderSet, target: Target) -> None:
-        self._providers = providers
+        self.providers = providers
         self._target = target
 
     def load(self, stored: Stored) -> Any:
         """The value of a row."""
-        provider = self._providers.find(*self._target)
+        provider = self.providers.find(*self._target)
         with boundary(provider, "retrieve", stored.key):
             return provider.load(stored)
 
     def fill(self, rows: Sequence[Stored]) -> list[Stored | None]:
         """The rows with their bodies."""
-        provider = self._providers.require(
+        provider = self.providers.require(
             self._target.storage_type, CanQuery, "fetch", self._target.collection
         )
-        return self._providers.call(self._target.storage_type, "fetch", None, lambda: provider.fill(rows))
+        return self.providers.call(self._target.storage_type, "fetch", None, lambda: provider.fill(rows))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Elsewhere a result reads through its provider alone, which is made of its settings."""
-        return _elsewhere, (self._providers.find(*self._target), self._target)
+        return _elsewhere, (self.providers.find(*self._target), self._target)
 
 
 def _elsewhere(provider: BaseStorageProvider, target: Target) -> _Later:

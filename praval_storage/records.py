@@ -6,9 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
+import orjson
+
+from praval_storage.cells import in_cells
 from praval_storage.display import as_html, facts, folded, printable, size_text, time_text
+from praval_storage.errors import SerializationError
 from praval_storage.serialization import Content, decode_metadata
 
 
@@ -86,6 +90,33 @@ class Stored(NamedTuple):
         """Whether the record no longer exists at ``now``."""
         return self.expires_at is not None and self.expires_at <= now
 
+    def to_bytes(self) -> bytes:
+        """All but the key as bytes, for backends that keep such: a line of JSON, then the body."""
+        facts = {name: getattr(self, name) for name in _FACTS}
+        head = {"praval": 1, **facts, "metadata": self.metadata.decode()}
+        return orjson.dumps(head, option=orjson.OPT_APPEND_NEWLINE) + self.content.read()
+
+    @classmethod
+    def from_bytes(cls, key: str, text: bytes) -> Self:
+        """The record that :meth:`to_bytes` wrote.
+
+        Raises:
+            SerializationError: It did not write this.
+        """
+        head, _, body = text.partition(b"\n")
+        try:
+            facts = orjson.loads(head)
+            for name in _TIMES:
+                facts[name] = facts[name] and datetime.fromisoformat(facts[name])
+            metadata, kept = facts["metadata"].encode(), {name: facts[name] for name in _FACTS}
+        except (ValueError, TypeError, LookupError, AttributeError):
+            raise SerializationError(f"What is kept under {key!r} is no record of praval_storage") from None
+        return cls(key, body=body, metadata=metadata, size=len(body), **kept)
+
+
+_TIMES = ("created_at", "updated_at", "expires_at")
+_FACTS = ("format", "types", "version", *_TIMES)
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Record:
@@ -162,6 +193,6 @@ class Record:
             "expires": time_text(self.expires_at),
             "version": self.version or "-",
         }
-        metadata = folded(f"metadata ({len(self.metadata)})", as_html(facts("", self.metadata)))
+        metadata = folded(f"metadata ({len(self.metadata)})", as_html(facts("", in_cells(self.metadata))))
         table = as_html(facts(f"Record {printable(self.key, 200)}", known))
         return table + (metadata if self.metadata else "")

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Self
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
+from praval_storage.cells import in_cells
 from praval_storage.display import Table, as_html, code, facts, folded, printable, size_text, time_text
 from praval_storage.errors import ConfigurationError
 
@@ -132,7 +133,7 @@ class DataReference(str):
         return Table(f"{type(self).__name__} {printable(self.uri, 200)}", header, [[*map(printable, row)]], 0)
 
     def _details(self) -> str:
-        metadata = folded(f"metadata ({len(self.metadata)})", as_html(facts("", self.metadata)))
+        metadata = folded(f"metadata ({len(self.metadata)})", as_html(facts("", in_cells(self.metadata))))
         snippet = folded("code", code(f"dm.retrieve({self.uri!r})"))
         return (metadata if self.metadata else "") + snippet
 

@@ -18,6 +18,7 @@ from praval_storage.display import Table, as_html, as_text, counted, facts, list
 from praval_storage.errors import SerializationError
 from praval_storage.filters import EVERYTHING, Node, Order, sort_records
 from praval_storage.filters.paths import ROOTS
+from praval_storage.options import options
 from praval_storage.pushdown import restrict
 from praval_storage.records import Record, Stored
 
@@ -120,7 +121,7 @@ class Plan:
         return as_text(self._table())
 
     def _repr_html_(self) -> str:
-        return as_html(self._table(took=f"{self.seconds * 1e3:.0f} ms"))
+        return as_html(self._table(took="" if options.stable_repr else f"{self.seconds * 1e3:.0f} ms"))
 
     def _table(self, **more: str) -> Table:
         known = {

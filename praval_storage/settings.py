@@ -67,6 +67,9 @@ class Environment(Mapping[str, str]):
         """The variable, with the file that sets it if one does."""
         return f"{name} in {self.file}" if name in self._behind else name
 
+    def __str__(self) -> str:
+        return f"environment, and behind it {self.file}" if self.file else "environment"
+
     def __repr__(self) -> str:
         return f"Environment({len(self)} variables{f', some in {self.file}' if self.file else ''})"
 
@@ -243,7 +246,7 @@ def _described(settings: object, each: Field[Any], source: str | None, secrets: 
     if not each.repr or _SECRET.search(each.name):
         text = "set" if value else "not set"
     else:
-        text = "not set" if value is None else str(value)
+        text = "not set" if value is None else str(value) or "''"
         for secret in secrets:
             text = text.replace(secret, "***")
     return Setting(each.name, text, source or (DEFAULT if is_default else ARGUMENT))

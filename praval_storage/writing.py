@@ -56,6 +56,7 @@ def make_draft(incoming: Incoming, ttl: Lifetime, format: str | None) -> Draft:
 
 def store_one(providers: ProviderSet, target: Target, draft: Draft, *, overwrite: bool) -> DataReference:
     """Write one record; what fails is raised."""
+    providers.check_writable(target.storage_type, "store", draft.key)
     writer = providers.writer(*target)
 
     def work() -> StorageResult:

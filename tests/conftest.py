@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from praval_storage.sandbox import Sandbox
 
 BROWSER_TESTS = Path(__file__).with_name("jupyter")
+pytest_plugins = ["harness.fixtures"]
 
 settings.register_profile("default", deadline=None, print_blob=True)
 settings.register_profile("thorough", settings.get_profile("default"), max_examples=2_500)

@@ -12,7 +12,7 @@ from backends import S3_CREDENTIALS, make
 from custom_provider import MyCustomProvider, MyQueryableProvider
 
 from praval_storage import BaseStorageProvider, CanPurge, CanQuery, CanSearch, CanStream, RecordProvider
-from praval_storage.base import HasCollections, HasVectors
+from praval_storage.base import CanTransact, HasCollections, HasForeign, HasVectors
 from praval_storage.providers import (
     FileSystemProvider,
     FsspecProvider,
@@ -119,11 +119,14 @@ class TestCustomWithQuery(ProviderConformance):
     "provider, capabilities",
     [
         (FileSystemProvider, {RecordProvider, CanQuery, CanStream, CanPurge, HasCollections}),
-        (QdrantProvider, {RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, HasCollections}),
+        (
+            QdrantProvider,
+            {RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, HasForeign, HasCollections},
+        ),
         (S3Provider, {RecordProvider, CanQuery, CanStream, CanPurge, HasCollections}),
         (FsspecProvider, {RecordProvider, CanQuery, CanStream, CanPurge, HasCollections}),
-        (PostgreSQLProvider, {RecordProvider, CanQuery, CanPurge, HasCollections}),
-        (RedisProvider, {RecordProvider, CanQuery, HasCollections}),
+        (PostgreSQLProvider, {RecordProvider, CanQuery, CanPurge, CanTransact, HasCollections}),
+        (RedisProvider, {RecordProvider, CanQuery, HasForeign, HasCollections}),
         (InMemoryProvider, {RecordProvider, CanQuery, CanPurge}),
         (MyCustomProvider, set()),
     ],
@@ -138,6 +141,8 @@ def test_the_class_line_tells_what_a_provider_can(
         HasVectors,
         CanStream,
         CanPurge,
+        CanTransact,
+        HasForeign,
         HasCollections,
     }
     assert {capability for capability in known if issubclass(provider, capability)} >= capabilities

@@ -303,6 +303,29 @@ def test_calls_are_counted_where_the_provider_is(dm: DataManager) -> None:
     assert dm.statistics().keys() == {("filesystem", "store_many"), ("qdrant", "query")}
 
 
+def test_a_transaction_of_a_function_is_limited_like_it(dm: DataManager) -> None:
+    @storage_enabled({"own": {}})
+    @storage_enabled("filesystem")
+    def both() -> Any:
+        return both.storage
+
+    storage = both()
+    storage.register_provider("own", InMemoryProvider())
+    kept = storage.store(1, "filesystem", "kept", {"kind": "old"})
+
+    def store_everywhere() -> None:
+        with storage.transaction() as tx:
+            tx.store(2, "filesystem", "kept")
+            tx.store(3, "own", "new")
+            tx.store(4, "qdrant", "k")
+
+    with pytest.raises(ProviderNotRegisteredError, match="among those of"):
+        store_everywhere()
+    assert storage.retrieve(kept) == 1
+    assert storage.query("filesystem", {"metadata.kind": "old"}).keys == ["kept"]
+    assert not storage.exists_by_key("own", "new")
+
+
 def test_closing_the_view_leaves_what_is_shared_open(dm: DataManager) -> None:
     shared, own = Asked(), Asked()
     dm.register_provider("shared", shared)

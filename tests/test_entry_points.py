@@ -116,6 +116,18 @@ def test_the_name_of_a_built_in_provider_is_not_taken(program: Program) -> None:
     """) == ("RedisProvider")
 
 
+def test_it_keeps_what_the_suite_asks_of_it(program: Program) -> None:
+    found = program("""
+        from praval_storage.testing import check_provider
+        from praval_storage_shelf import ShelfProvider
+
+        report = check_provider(lambda folder: ShelfProvider(folder / "shelf.json"))
+        print(json.dumps([repr(report), report.failures]))
+    """)
+    assert found[1] == [], found[0]
+    assert found[0].startswith("ShelfProvider: ")
+
+
 BROKEN = {
     "missing-module": "ModuleNotFoundError: No module named 'praval_storage_shelf_missing'",
     "missing-class": "AttributeError: module 'praval_storage_shelf' has no attribute 'Nothing'",

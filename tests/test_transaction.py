@@ -259,7 +259,7 @@ def test_one_provider_under_two_names(dm: DataManager) -> None:
 
 def test_two_providers_of_one_place(dm: DataManager) -> None:
     twin = InMemoryProvider()
-    twin._rows, twin._versions = dm.providers["first"]._rows, dm.providers["first"]._versions  # type: ignore[attr-defined]
+    twin.__dict__ = dm.providers["first"].__dict__
     dm.register_provider("twin", twin)
     before = facts(dm)
     with failing(dm) as tx:
@@ -323,6 +323,22 @@ def test_a_lost_connection_is_tried_again_and_undone_once(dm: DataManager) -> No
         tx.store(2, "flaky", "k")
     assert dm.retrieve_by_key("flaky", "k") == 1
     assert outcomes(tx) == [("store", "praval://flaky/k", "undone")]
+
+
+def test_an_exception_that_takes_no_notes_stays_what_it_is(dm: DataManager) -> None:
+    class FrozenError(MyError):
+        def __setattr__(self, name: str, value: object) -> None:
+            raise AttributeError("frozen")
+
+    def work() -> None:
+        with tx:
+            tx.store(1, "first", "new")
+            raise FrozenError
+
+    tx = dm.transaction()
+    with pytest.raises(FrozenError):
+        work()
+    assert outcomes(tx) == [("store", "praval://first/new", "undone")]
 
 
 # -- expiry
@@ -627,6 +643,27 @@ def test_a_function_that_is_storage_enabled_has_transactions_over_its_providers(
     with pytest.raises(ProviderNotRegisteredError, match="'second' is not among those of"):
         work()
     assert not default.exists_by_key("first", "new")
+
+
+def test_what_is_read_only_is_refused_and_the_rest_undone(dm: DataManager) -> None:
+    dm.register_provider("source", dm.providers["first"], read_only=True)
+    before = facts(dm)
+    writes: list[Callable[[Transaction], object]] = [
+        lambda tx: tx.store(1, "source", "old"),
+        lambda tx: tx.store_many({"old": 1}, "source"),
+        lambda tx: tx.delete_by_key("source", "old"),
+        lambda tx: tx.delete_many(["praval://source/old"]),
+        lambda tx: tx.copy("praval://second/new", "source"),
+        lambda tx: tx.move("praval://source/old", "second"),
+    ]
+    for write in writes:
+        tx = dm.transaction()
+        with pytest.raises(StoragePermissionError, match="registered read-only"), tx:  # noqa: PT012
+            tx.copy("praval://source/old", "second", key="new")
+            write(tx)
+        assert outcomes(tx) == [("copy", "praval://second/new", "undone")]
+        assert facts(dm) == before
+    assert dm.list("second") == []
 
 
 # -- how it looks

@@ -25,10 +25,12 @@ def copy(
     providers: ProviderSet, job: Job, source: Source, key: Keys, progress: Progress
 ) -> DataReference | BatchResult:
     """Copy or move one record, whose failure is raised, or many, with one outcome for each."""
+    providers.check_writable(job.target.storage_type, job.operation)
     if isinstance(source, str | DataReference):
         reference = named(source)
         new = key(reference) if callable(key) else key
         parcel = Parcel(reference, reference.key if new is None else validate_key(new))
+        _check_originals(providers, job, [parcel])
         [outcome] = _carried(providers, job, [parcel], lambda _: None).values()
         copied: DataReference = outcome.unwrap()
         return copied
@@ -73,6 +75,7 @@ def _many(
     providers.find(*job.target)
     entries = addressed(job.target, references, key)
     parcels = list({entry.key: entry for entry in entries if isinstance(entry, Parcel)}.values())
+    _check_originals(providers, job, parcels)
     refused = [entry for entry in entries if isinstance(entry, Outcome)]
     verb = "moved" if job.moving else "copied"
     with reporting(progress, verb, len(parcels) + len(refused)) as report:
@@ -80,6 +83,12 @@ def _many(
             report(refused)
         outcomes = _carried(providers, job, parcels, report)
     return [entry if isinstance(entry, Outcome) else outcomes[entry.key] for entry in entries]
+
+
+def _check_originals(providers: ProviderSet, job: Job, parcels: Iterable[Parcel]) -> None:
+    """What is moved goes from where it was: refused before the first copy."""
+    for name in {parcel.reference.storage_type for parcel in parcels if job.moving}:
+        providers.check_writable(name, job.operation)
 
 
 def _carried(

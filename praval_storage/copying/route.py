@@ -34,6 +34,11 @@ class Job(NamedTuple):
     overwrite: bool
     moving: bool
 
+    @property
+    def operation(self) -> str:
+        """What the call is called in messages."""
+        return "move" if self.moving else "copy"
+
 
 class Side(NamedTuple):
     """A provider, and where the manager finds it."""
@@ -61,7 +66,7 @@ class Route:
 
     def __init__(self, providers: ProviderSet, source: Target, job: Job) -> None:
         self._providers = providers
-        self._operation = "move" if job.moving else "copy"
+        self._operation = job.operation
         self.job = job
         self.source = Side(source, providers.find(*source))
         self.target = Side(job.target, providers.find(*job.target))

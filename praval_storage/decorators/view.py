@@ -65,13 +65,23 @@ class Scope(ProviderSet):
     def __contains__(self, name: object) -> bool:
         return name in self._registered()
 
-    def register(self, name: str, provider: BaseStorageProvider | Factory) -> None:
+    def register(
+        self, name: str, provider: BaseStorageProvider | Factory, *, read_only: bool = False
+    ) -> None:
         """Put a provider under one of the function's names, in the set that name belongs to."""
-        self._home(name).register(name, provider)
+        self._home(name).register(name, provider, read_only=read_only)
 
     def unregister(self, name: str) -> None:
         """Forget one of the function's providers in the set it belongs to."""
         self._home(name).unregister(name)
+
+    def is_read_only(self, name: str) -> bool:
+        """Whether a provider is for reading only in the set it belongs to."""
+        return self._home(name).is_read_only(name)
+
+    def check_writable(self, name: str, operation: str, key: str | None = None) -> None:
+        """Raise when a provider is for reading only in the set it belongs to."""
+        self._home(name).check_writable(name, operation, key)
 
     def find(self, name: str, collection: str | None = None) -> BaseStorageProvider:
         """The provider of a storage type, bound to another of its collections when one is named."""

@@ -22,7 +22,7 @@ _TITLES = ("title", "name", "label", "text")
 def fields_of(row: VectorRow) -> Fields:
     """The scalars of a record by their filter path; long texts cut."""
     found: Fields = {}
-    for path, value in [*_scalars(row.data, "", _DEPTH), *_scalars(row.metadata, "metadata", _DEPTH)]:
+    for path, value in [*_scalars(row.data, "", _DEPTH), *_scalars(row.metadata or {}, "metadata", _DEPTH)]:
         if len(found) < MOST:
             found[path or "data"] = value[:_LETTERS] if isinstance(value, str) else value
     return found

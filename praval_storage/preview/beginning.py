@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 WHOLE = 16 << 20
 """Largest body that is fetched from a provider which hands out whole bodies only."""
+OF_PARQUET = 4 << 10
+"""Bytes from the beginning of a Parquet file: what there is to say of it stands at the end."""
 BUDGET = 16 << 20
 """Bytes that are read by range for one preview at most."""
 
@@ -92,8 +94,8 @@ def read(provider: BaseStorageProvider, key: str, scope: Scope) -> Beginning | S
 
 
 def _beginning(provider: CanStream, stored: Stored, scope: Scope) -> Beginning:
-    with Window(_unbuffered(provider.open(stored.key))) as window:
-        body = window.take(scope.body)
+    with Window(_unbuffered(provider.open(stored.key)), provider) as window:
+        body = window.take(OF_PARQUET if stored.format == "parquet" else scope.body)
         size = window.seek(0, io.SEEK_END)
     return Beginning(stored, body, size, scope, provider)
 

@@ -13,7 +13,8 @@ from praval_storage.preview.tables import WIDEST, arrow_rows, needing
 
 LARGEST_GROUP = 1 << 30
 """Bytes of an uncompressed row group whose first rows are still looked for."""
-_BUFFER = 64 << 10
+_BUFFER = 256 << 10
+"""Bytes of one range: smaller ones would be many, and each takes a round trip."""
 
 
 def footer(found: Beginning) -> Seen:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self, overload
 
-from praval_storage.display import as_html, facts, listed, printable
+from praval_storage.display import Bar, as_html, facts, listed, printable
 from praval_storage.errors import StorageError
 from praval_storage.reference import DataReference
 from praval_storage.results.sequence import RowSequence, Source
@@ -80,7 +80,10 @@ class SearchResult(RowSequence[tuple[Any, float]]):
         return part
 
     def _row(self, place: int) -> tuple[str, ...]:
-        return f"{self._scores[place]:.4g}", *super()._row(place)
+        # As a share of the best one here: scores of dot products know no limit.
+        best = max(map(abs, self._scores), default=0.0)
+        score = self._scores[place]
+        return Bar.of(f"{score:.4g}", score / best if best > 1 else score), *super()._row(place)
 
 
 class Listing(RowSequence[DataReference]):

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from functools import cached_property
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar, overload
 
 from praval_storage.display import (
@@ -171,6 +172,14 @@ class RowSequence(Sequence[T]):
         parts = [part._unfetched() for part in parts]  # noqa: SLF001 - a part of ourselves
         frame: dask.dataframe.DataFrame = module.to_dask(self[:partition_size], parts or [self], columns)
         return frame
+
+    def browse(self, *, static: bool = False) -> Any:
+        """Look at these records one by one, as in ``DataManager.browse``; nothing can be deleted.
+
+        Args:
+            static: No widget.
+        """
+        return import_module("praval_storage.jupyter").browse_result(self, static=static)
 
     def profile(self, columns: Sequence[str] | None = None) -> Profile:
         """The columns of :meth:`to_pandas` in figures: types, nulls, distinct, extremes, top values.

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from itertools import count
 from threading import RLock
 
-from praval_storage.base import CanPurge, CanQuery, Item, RecordProvider, StorageResult, boundary
-from praval_storage.errors import KeyExistsError, StorageError
+from praval_storage.base import CanPurge, CanQuery, Item, RecordProvider, StorageResult
 from praval_storage.records import Stored
 from praval_storage.scan import Scan, Scanned
 
@@ -24,13 +22,12 @@ class InMemoryProvider(RecordProvider, CanQuery, CanPurge):
     def __init__(self, name: str = "memory", *, allow_pickle: bool = False) -> None:
         super().__init__(name, allow_pickle=allow_pickle)
         self._rows: dict[str, Stored] = {}
-        self._versions = count(1)
         self._lock = RLock()
 
     def put(self, items: Sequence[Item], *, overwrite: bool) -> list[StorageResult]:
         """Keep the bodies, one item after the other under one lock."""
         with self._lock:
-            return [self._put(item, overwrite) for item in items]
+            return self.put_each(items, overwrite, self._live, self._keep)
 
     def read(self, keys: Sequence[str], *, bodies: bool = True) -> list[Stored | None]:
         """The rows as they are; the bodies are at hand anyway."""
@@ -61,30 +58,5 @@ class InMemoryProvider(RecordProvider, CanQuery, CanPurge):
         row = self._rows.get(key)
         return None if row is None or row.expired(datetime.now(UTC)) else row
 
-    def _put(self, item: Item, overwrite: bool) -> StorageResult:
-        key = item.draft.key
-        try:
-            with boundary(self, "store", key):
-                row = self._row(item, self._live(key), overwrite)
-        except StorageError as error:
-            return StorageResult(success=False, key=key, error=error)
-        self._rows[key] = row
-        return StorageResult(True, key, None, row.size, row.version, row.created_at, row.format)
-
-    def _row(self, item: Item, before: Stored | None, overwrite: bool) -> Stored:
-        draft, content, metadata = item
-        if before is not None and not overwrite:
-            raise KeyExistsError("The key exists and overwrite=False")
-        body = content.read()
-        return Stored(
-            draft.key,
-            content.format,
-            body,
-            content.types,
-            metadata,
-            draft.created_at or (before and before.created_at) or draft.written_at,
-            draft.written_at,
-            draft.expires_at,
-            len(body),
-            version=str(next(self._versions)),
-        )
+    def _keep(self, row: Stored) -> None:
+        self._rows[row.key] = row

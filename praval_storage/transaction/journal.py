@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import NamedTuple
 
-from praval_storage.base import BaseStorageProvider, CanStream, RecordProvider
+from praval_storage.base import BaseStorageProvider, CanStream, HasForeign, RecordProvider, StorageResult
 from praval_storage.errors import StorageError
 from praval_storage.records import MISSING, Stored
 from praval_storage.transaction.spool import Place, Spool
@@ -33,7 +33,9 @@ class Mark(NamedTuple):
     """What a write is known by, as far as its provider keeps it."""
 
     updated_at: datetime | None
-    version: str | None
+    version: str | None = None
+    is_blind: bool = False
+    """Whether it keeps neither times nor versions."""
 
 
 class Saved(NamedTuple):
@@ -42,10 +44,12 @@ class Saved(NamedTuple):
     Attributes:
         stored: The record; its body is elsewhere.
         place: Where its body is in the spool; ``None`` for a value that has no encoded body.
+        is_foreign: Whether the body is one that ``HasForeign.restore`` takes.
     """
 
     stored: Stored
     place: Place | None = None
+    is_foreign: bool = False
 
 
 @dataclass(slots=True)
@@ -86,10 +90,11 @@ class Entry:
         if end is not None:
             self.ends.append(end)
 
-    def finish(self, mark: Mark) -> None:
+    def finish(self, mark: Mark, result: StorageResult) -> None:
         """It has been written, and is known better now."""
-        self.written.remove(Mark(mark.updated_at, None))
-        self.written.append(mark)
+        self.written.remove(mark)
+        is_blind = result.version is None and result.created_at is None
+        self.written.append(Mark(mark.updated_at, result.version, is_blind))
         self.is_certain = True
 
     def _is(self, mark: Mark, now: Stored) -> bool:
@@ -99,8 +104,7 @@ class Entry:
             return False
         if now.updated_at is not None:
             return mark.updated_at == now.updated_at
-        # Neither time nor version: a provider that keeps none is believed.
-        return mark.version is not None or self.is_certain
+        return mark.version is not None or mark.is_blind
 
 
 class Journal:
@@ -127,7 +131,9 @@ class Journal:
         asked = [slot for slot in slots if isinstance(provider, RecordProvider) or slot not in self.entries]
         rows = provider.read([slot.key for slot in asked], bodies=False) if asked else []
         fresh = {slot: row for slot, row in zip(asked, rows, strict=True) if not self._is_known(slot, row)}
-        saved = self._save(provider, [row for row in fresh.values() if row is not None])
+        saved = self._save_foreign(provider, {slot.key: row for slot, row in fresh.items()})
+        ours = [row for slot, row in fresh.items() if row is not None and slot.key not in saved]
+        saved |= self._save(provider, ours)
         for slot in fresh:
             self.entries.pop(slot, None)
             self.entries[slot] = Entry(provider, saved.get(slot.key), self._written.setdefault(slot.key, []))
@@ -149,10 +155,19 @@ class Journal:
                 saved |= {row.key: self._keep(row) for row in whole if row is not None}
         return saved
 
-    def _keep(self, row: Stored) -> Saved:
+    def _save_foreign(
+        self, provider: BaseStorageProvider, rows: Mapping[str, Stored | None]
+    ) -> dict[str, Saved]:
+        foreign = {key: row for key, row in rows.items() if row is None or row.created_at is None}
+        if not foreign or not isinstance(provider, HasForeign):
+            return {}
+        return {key: self._keep(row, is_foreign=True) for key, row in provider.dump(foreign).items()}
+
+    def _keep(self, row: Stored, *, is_foreign: bool = False) -> Saved:
         if row.data is not MISSING:
             return Saved(row)
-        return Saved(row._replace(body=None), self.spool.keep(BytesIO(row.content.read())))
+        place = self.spool.keep(BytesIO(row.content.read()))
+        return Saved(row._replace(body=None), place, is_foreign)
 
     def _stream(self, provider: CanStream, row: Stored) -> Saved:
         with provider.open(row.key) as body:
@@ -173,10 +188,10 @@ def mark(stored: Stored) -> Mark:
 
 
 def is_unchanged(old: Saved | None, now: Stored | None) -> bool:
-    """Whether a record is what it was, as far as times and versions tell."""
+    """Whether a record is surely what it was: times and versions say so."""
     if old is None or now is None:
         return old is None and now is None
-    return mark(old.stored) == mark(now)
+    return mark(old.stored) == mark(now) != Mark(None)
 
 
 def is_large(row: Stored) -> bool:

@@ -87,6 +87,14 @@ class Members(ProviderSet):
     def __contains__(self, name: object) -> bool:
         return name in self._all
 
+    def is_read_only(self, name: str) -> bool:
+        """Whether a provider is for reading only, in the transaction as outside."""
+        return self._all.is_read_only(name)
+
+    def check_writable(self, name: str, operation: str, key: str | None = None) -> None:
+        """Raise when a provider is for reading only."""
+        self._all.check_writable(name, operation, key)
+
     def find(self, name: str, collection: str | None = None) -> BaseStorageProvider:
         """The provider of a storage type; one that has transactions is bound to one from now on."""
         target = Target(name, collection)

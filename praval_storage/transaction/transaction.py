@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -48,7 +49,9 @@ class Transaction(Operations):
       Times and versions tell; a change in the instant between looking and putting back is not seen;
     - a record that has expired meanwhile does not come back;
     - ``updated_at`` and ``version`` are those of the new write;
-    - what others keep in a backend, without times and metadata, comes back as a record with the same data;
+    - files and objects that others had put there, without times and metadata, come back as records with the
+      same data. What others keep in Redis comes back in its own form. A point of others in Qdrant could not
+      come back exactly: writing it raises ``UnsupportedOperationError``;
     - a provider that knows only values gets the value back, without metadata, whoever has changed it since.
 
     **When the process is killed** or the machine fails in the middle, nothing is compensated: what was
@@ -127,7 +130,8 @@ class Transaction(Operations):
         finally:  # also when that is interrupted
             report = self._end(members)
             if report.changes:
-                error.add_note(f"Its transaction was rolled back. {report!r}")
+                with suppress(AttributeError, TypeError):  # some exceptions are frozen
+                    error.add_note(f"Its transaction was rolled back. {report!r}")
         return report
 
     def _end(self, members: Members) -> TransactionReport:

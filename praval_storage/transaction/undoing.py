@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import groupby, islice
-from typing import NamedTuple, TypeVar
+from typing import BinaryIO, NamedTuple, TypeVar
 
 from praval_storage.base import (
     BaseStorageProvider,
     CanSearch,
     CanStream,
+    HasForeign,
     Item,
     RecordProvider,
     StorageResult,
@@ -56,6 +57,7 @@ _UNTOUCHED = Verdict(None)
 _UNDONE = Verdict(Fate.UNDONE)
 _EXPIRED = Verdict(Fate.UNDONE, "what was there has expired meanwhile")
 _VALUE = Verdict(Fate.UNDONE, "the value; this provider does not give out metadata")
+_DATA = Verdict(Fate.UNDONE, "the data; others had put it there, without times and metadata")
 _CHANGED = Verdict(Fate.LEFT, "changed by others since, left as it is")
 _DELETED = Verdict(Fate.LEFT, "deleted by others since, left as it is")
 
@@ -122,12 +124,12 @@ class Undoing:
         """What there is to say of a record that is not to be touched; ``None`` when it is to be undone."""
         if now is None and entry.remains is None:
             return _UNDONE if entry.is_certain else _UNTOUCHED
-        if not entry.is_certain and _is_as_it_was(entry, now):
+        if not entry.is_certain and (not entry.explains(now) or _is_as_it_was(entry, now)):
             return _UNTOUCHED
         if entry.explains(now):
             return None
         if is_unchanged(entry.old, now):
-            return _UNDONE if entry.is_deleted else _UNTOUCHED
+            return _UNDONE
         return _CHANGED if now is not None else _DELETED
 
     # Putting back
@@ -135,9 +137,7 @@ class Undoing:
     def _put_back(
         self, provider: BaseStorageProvider, olds: dict[Slot, Saved], *, overwrite: bool
     ) -> Verdicts:
-        slots = {slot.key: slot for slot in olds}
-        for piece in pieces(old.stored for old in olds.values()):
-            those = {slots[row.key]: olds[slots[row.key]] for row in piece}
+        for those in _pieces(olds):
             results = self._written(provider, those, overwrite)
             rows = self._now(provider, list(those))
             for (slot, old), result, row in zip(those.items(), results, rows, strict=True):
@@ -147,6 +147,9 @@ class Undoing:
         self, provider: BaseStorageProvider, olds: dict[Slot, Saved], overwrite: bool
     ) -> list[StorageResult]:
         def work() -> list[StorageResult]:
+            if isinstance(provider, HasForeign) and all(old.is_foreign for old in olds.values()):
+                rows = [old.stored._replace(body=self._body(old).read()) for old in olds.values()]
+                return provider.restore(rows, overwrite=overwrite)
             if isinstance(provider, RecordProvider):
                 items = [self._item(provider, old) for old in olds.values()]
                 return provider.put(items, overwrite=overwrite)
@@ -156,10 +159,7 @@ class Undoing:
 
     def _item(self, provider: RecordProvider, old: Saved) -> Item:
         """The record encoded as it was: byte for byte, and a pickle without unpickling it."""
-        stored, place = old
-        if place is None:
-            raise StorageError("The record has no body", key=stored.key)
-        source = self._journal.spool.open(place)
+        stored, source = old.stored, self._body(old)
         in_pieces = is_large(stored) and isinstance(provider, CanStream)
         content = Content(stored.format, source if in_pieces else source.read(), stored.types)
         if isinstance(provider, CanSearch) and stored.format in _BODIES:
@@ -167,13 +167,19 @@ class Undoing:
             return Item(_draft(old, value), content, stored.metadata)
         return Item(_draft(old, content), content, stored.metadata)
 
+    def _body(self, old: Saved) -> BinaryIO:
+        if old.place is None:
+            raise StorageError("The record has no body", key=old.stored.key)
+        return self._journal.spool.open(old.place)
+
     def _checked(
         self, provider: BaseStorageProvider, slot: Slot, old: Saved, result: StorageResult, now: Stored | None
     ) -> Verdict:
         try:
             with boundary(provider, _OPERATION, slot.key):
                 raise_failure(result)
-                _check(provider, old.stored, now)
+                if not old.is_foreign:  # some of that nobody can read
+                    _check(provider, old.stored, now)
         except KeyExistsError:
             return _CHANGED
         except StorageError as error:
@@ -181,11 +187,21 @@ class Undoing:
             return _failed(error)
         if now is not None:
             self._journal.entries[slot].written.append(mark(now))
-        return _UNDONE if isinstance(provider, RecordProvider) else _VALUE
+        if not isinstance(provider, RecordProvider):
+            return _VALUE
+        has_gained_times = now is not None and now.created_at is not None and old.stored.created_at is None
+        return _DATA if has_gained_times and not old.is_foreign else _UNDONE
 
     def _call(self, slots: Sequence[Slot], work: Callable[[], T]) -> T:
         only = slots[0].key if len(slots) == 1 else None
         return self._providers.call(slots[0].target.storage_type, _OPERATION, only, work)
+
+
+def _pieces(olds: dict[Slot, Saved]) -> Iterator[dict[Slot, Saved]]:
+    slots = {slot.key: slot for slot in olds}
+    for _, group in groupby(olds.values(), key=lambda old: old.is_foreign):
+        for piece in pieces(old.stored for old in group):
+            yield {slots[row.key]: olds[slots[row.key]] for row in piece}
 
 
 def _is_as_it_was(entry: Entry, now: Stored | None) -> bool:

@@ -79,13 +79,13 @@ class Compensated:
         """See ``Writer``."""
         entries = self._remembered([draft.key for draft in drafts])
         for draft in drafts:
-            entries[draft.key].begin(Mark(draft.written_at, None), draft.expires_at)
+            entries[draft.key].begin(Mark(draft.written_at), draft.expires_at)
         with self._noting_failure([*entries]):
             results = self._writer.write(drafts, overwrite=overwrite)
-        for draft, result in zip(drafts, results, strict=True):
-            if result.success:
-                entries[draft.key].finish(Mark(draft.written_at, result.version))
-            self._note([draft.key], is_certain=result.success)
+            for draft, result in zip(drafts, results, strict=True):
+                if result.success:
+                    entries[draft.key].finish(Mark(draft.written_at), result)
+                self._note([draft.key], is_certain=result.success)
         return results
 
     def remove(self, keys: Sequence[str]) -> list[bool]:
@@ -95,10 +95,10 @@ class Compensated:
             entry.is_deleted = True
         with self._noting_failure(keys):
             there = self._writer.remove(keys)
-        for key, was in zip(keys, there, strict=True):
-            if was:
-                entries[key].is_certain = True
-                self._note([key])
+            for key, was in zip(keys, there, strict=True):
+                if was:
+                    entries[key].is_certain = True
+                    self._note([key])
         return there
 
     def _remembered(self, keys: Sequence[str]) -> dict[str, Entry]:

@@ -278,7 +278,7 @@ class Proxy:
     def __init__(self, dsn: str) -> None:
         self._options = psycopg.conninfo.conninfo_to_dict(dsn)
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.loses = self.refuses = False
+        self.loses = self.swallows = self.refuses = False
         self._ends: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
@@ -323,6 +323,8 @@ class Proxy:
             while piece := source.recv(1 << 16):
                 if self.loses and b"C\0\0\0\x0bCOMMIT\0" in piece:
                     break  # the server's answer
+                if self.swallows and b"COMMIT\0" in piece:
+                    break
                 sink.sendall(piece)
         for end in (source, sink):
             with suppress(OSError):
@@ -356,6 +358,28 @@ def test_a_commit_whose_answer_is_lost_is_looked_up(
         assert rows(other)[0][1] == 2
         assert dm.retrieve_by_key("beside", "old") == "after"
         assert outcomes(tx) == [("old", "committed"), ("old", "committed")]
+
+
+def test_a_commit_that_never_arrived_is_undone(
+    proxy: Proxy, provider: PostgreSQLProvider, other: psycopg.Connection[Any]
+) -> None:
+    far = PostgreSQLProvider(dsn=proxy.dsn, schema=provider.settings.schema)
+    with DataManager({"pg": far, "beside": InMemoryProvider()}) as dm:
+        dm.store(1, "pg", "old")
+        before = rows(other)
+        tx = dm.transaction()
+
+        def work() -> None:
+            with tx:
+                tx.store(2, "pg", "old")
+                tx.store("after", "beside", "old")
+                proxy.swallows = True
+
+        with pytest.raises(StorageConnectionError):
+            work()
+        assert outcomes(tx) == [("old", "undone"), ("old", "undone")]
+        assert rows(other) == before
+        assert not dm.exists_by_key("beside", "old")
 
 
 def test_a_commit_of_which_nobody_knows_is_not_called_undone(

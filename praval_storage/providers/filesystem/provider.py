@@ -30,7 +30,9 @@ from praval_storage.base import (
     RecordProvider,
     StorageResult,
     boundary,
+    changes,
 )
+from praval_storage.diagnosis import Checkup
 from praval_storage.errors import (
     ConfigurationError,
     KeyNotFoundError,
@@ -41,6 +43,7 @@ from praval_storage.errors import (
 from praval_storage.keys import validate_key
 from praval_storage.places import Look, Measured, Seen
 from praval_storage.providers.filesystem import browsing
+from praval_storage.providers.filesystem.checkup import examine
 from praval_storage.providers.filesystem.database import is_allowed
 from praval_storage.providers.filesystem.index import Index
 from praval_storage.providers.filesystem.listing import Place, scan
@@ -240,6 +243,7 @@ class FileSystemProvider(RecordProvider, CanQuery, CanStream, CanPurge, CanBrows
         self._check_root()
         return self._remover.purge(self._start)
 
+    @changes
     def rebuild_index(self) -> int:
         """Make the index anew, for when it is broken or lost; how many records have their metadata again.
 
@@ -261,6 +265,9 @@ class FileSystemProvider(RecordProvider, CanQuery, CanStream, CanPurge, CanBrows
             raise StoragePermissionError(f"{path} cannot be read", hint="Check its permissions")
         self._index.rows([""])
         return path if is_allowed(path, os.W_OK) else f"{path}, read-only"
+
+    def diagnose(self) -> Checkup:
+        return examine(str(self.settings.base_path), self._index, self._tree, read_only=self.read_only)
 
     def close(self) -> None:
         self._index.close()

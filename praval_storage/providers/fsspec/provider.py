@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
 
 from praval_storage.base import ErrorMap
+from praval_storage.diagnosis import Checkup
 from praval_storage.errors import (
     ConfigurationError,
     StorageConnectionError,
@@ -15,6 +16,7 @@ from praval_storage.errors import (
     StorageTimeoutError,
 )
 from praval_storage.providers._objects import ObjectProvider
+from praval_storage.providers._objects.silent import silent_options
 from praval_storage.providers.fsspec.files import Files
 from praval_storage.providers.fsspec.settings import FsspecSettings
 from praval_storage.providers.fsspec.store import FileStore
@@ -45,6 +47,7 @@ class FsspecProvider(ObjectProvider):
         ConfigurationError: ``url`` is none, or holds a password.
     """
 
+    libraries = ("fsspec",)
     errors: ClassVar[ErrorMap] = {
         PermissionError: StoragePermissionError,
         TimeoutError: StorageTimeoutError,
@@ -80,6 +83,9 @@ class FsspecProvider(ObjectProvider):
     def health(self) -> str:
         super().health()
         return self.settings.url
+
+    def diagnose(self) -> Checkup:
+        return Checkup(findings=[*silent_options([self.settings.url.partition("://")[0]])])
 
     def secrets(self) -> Iterable[str]:
         return self.settings.secrets()

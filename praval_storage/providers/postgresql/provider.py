@@ -23,6 +23,7 @@ from praval_storage.base import (
     RecordProvider,
     StorageResult,
 )
+from praval_storage.diagnosis import Checkup
 from praval_storage.errors import (
     ConfigurationError,
     StorageConnectionError,
@@ -35,6 +36,7 @@ from praval_storage.places import Look, Measured, Seen, from_token
 from praval_storage.providers.postgresql import browsing
 from praval_storage.providers.postgresql.browsing import Bounded
 from praval_storage.providers.postgresql.browsing_rows import Records, Rows
+from praval_storage.providers.postgresql.checkup import examine
 from praval_storage.providers.postgresql.connections import Connections
 from praval_storage.providers.postgresql.existing import ExistingTable
 from praval_storage.providers.postgresql.layout import Layout
@@ -64,6 +66,19 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
   AND has_table_privilege(c.oid, 'SELECT')
 ORDER BY 3 DESC, 1, 2
 """
+
+_CURES: dict[type[BaseException], str] = {
+    psycopg.errors.InsufficientPrivilege: "Ask the owner of the table to GRANT this role what it needs;"
+    " dm.doctor() says what is missing",
+    psycopg.errors.ReadOnlySqlTransaction: "This server or database takes no writes: connect to the primary",
+    psycopg.errors.QueryCanceled: "Ask for less at once, make an index, or raise statement_timeout=",
+    psycopg.errors.LockNotAvailable: "Somebody holds a lock on the table: try again, or raise lock_timeout",
+    psycopg.errors.DiskFull: "Free some space on the disk of the server",
+    psycopg.errors.InsufficientResources: "The server has no room for this now: try again, or ask for less",
+    psycopg.errors.ProgramLimitExceeded: "This is too large for PostgreSQL (a text in JSON holds 256 MB, a"
+    " row 1 GB, an index entry 2.7 kB): store it on filesystem or s3, and its reference here",
+    psycopg.errors.DeadlockDetected: "Try again: two writers were waiting for each other",
+}
 
 T = TypeVar("T")
 
@@ -97,6 +112,8 @@ class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, CanTransact, CanBro
         allow_pickle: Whether pickled data may be written and read. Reading pickles runs code.
     """
 
+    libraries = ("psycopg", "psycopg-pool")
+    cures: ClassVar[Mapping[type[BaseException], str]] = _CURES
     errors: ClassVar[ErrorMap] = {
         psycopg.errors.InsufficientPrivilege: StoragePermissionError,
         psycopg.errors.InvalidAuthorizationSpecification: StoragePermissionError,
@@ -109,17 +126,6 @@ class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, CanTransact, CanBro
         psycopg.InterfaceError: StorageConnectionError,
         psycopg.Error: StorageError,
         **RecordProvider.errors,
-    }
-    hints: ClassVar[Mapping[type[BaseException], str]] = {
-        psycopg.errors.InsufficientPrivilege: "Ask the owner for the right (GRANT), or be another user",
-        psycopg.errors.ReadOnlySqlTransaction: "This is a standby or a read-only session: use the primary",
-        psycopg.errors.QueryCanceled: "Raise statement_timeout=, ask for less at once, or make an index",
-        psycopg.errors.LockNotAvailable: "Another session holds the lock: try again, or see pg_locks",
-        psycopg.errors.DiskFull: "The server's disk is full: delete something, or ask for more",
-        psycopg.errors.InsufficientResources: "The server is short of memory or connections: try again later",
-        psycopg.errors.ProgramLimitExceeded: "It is too large for PostgreSQL: store less in one record",
-        psycopg.OperationalError: "The connection was lost: try again, a new one will be made",
-        psycopg.InterfaceError: "The connection was lost: try again, a new one will be made",
     }
 
     def __init__(
@@ -300,6 +306,10 @@ class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, CanTransact, CanBro
             version = connection.info.parameter_status("server_version") or ""
             connection.execute("SELECT 1")
         return f"PostgreSQL {version.partition(' ')[0]} at {self.settings.place}"
+
+    def diagnose(self) -> Checkup:
+        with self._connections.connection() as connection:
+            return examine(connection, self._statements, self.settings.schema, read_only=self.read_only)
 
     def close(self) -> None:
         self._known = None

@@ -42,13 +42,14 @@ CREATE TABLE {table} (
     checksum bigint
 )
 """
-_INDEXES: tuple[LiteralString, ...] = (
-    "CREATE INDEX ON {table} USING gin (data jsonb_path_ops)",
-    "CREATE INDEX ON {table} USING gin (metadata jsonb_path_ops)",
-    "CREATE INDEX ON {table} USING gin (loose) WHERE loose IS NOT NULL",
-    "CREATE INDEX ON {table} (expires_at) WHERE expires_at IS NOT NULL",
-    "CREATE INDEX ON {table} (created_at)",
+INDEXES: tuple[LiteralString, ...] = (
+    "gin (data jsonb_path_ops)",
+    "gin (metadata jsonb_path_ops)",
+    "gin (loose) WHERE (loose IS NOT NULL)",
+    "btree (expires_at) WHERE (expires_at IS NOT NULL)",
+    "btree (created_at)",
 )
+"""Its indexes, as the server writes them after ``USING``."""
 SIZE: LiteralString = "coalesce(size, octet_length(data::text), 0)"
 """Of a row somebody made with SQL, the length of its data."""
 
@@ -109,7 +110,10 @@ class Statements(NamedTuple):
 
     def create(self) -> list[sql.Composed]:
         """Make the table, its indexes and its mark."""
-        texts: list[LiteralString] = [_CREATE, *_INDEXES]
+        texts: list[LiteralString] = [
+            _CREATE,
+            *("CREATE INDEX ON {table} USING " + index for index in INDEXES),
+        ]
         made = [sql.SQL(text).format(table=self.table) for text in texts]
         return [*made, sql.SQL("COMMENT ON TABLE {} IS {}").format(self.table, sql.Literal(MARK))]
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import RLock
+from time import monotonic, sleep
 
 import psycopg
 from psycopg.pq import TransactionStatus
 
 from praval_storage.errors import ConfigurationError, TransactionError
 from praval_storage.providers.postgresql.connections import Connection, Connections, be_patient, patience
+from praval_storage.providers.postgresql.settings import PostgreSQLSettings
 
+_PAUSE = 0.05
 _LOST = (psycopg.OperationalError, psycopg.InterfaceError)
 
 
@@ -101,16 +104,26 @@ def transaction(outside: Connections) -> Iterator[Held]:
             held.end()
 
 
+def _status(settings: PostgreSQLSettings, number: int) -> str | None:
+    """What became of it, as the database says; it may take a moment to notice a lost connection."""
+    deadline = monotonic() + settings.timeout
+    with psycopg.connect(**settings.options(), autocommit=True) as connection:
+        while True:
+            row = connection.execute("SELECT txid_status(%s)", (number,)).fetchone()
+            said: str | None = row and row[0]
+            if said != "in progress" or monotonic() > deadline:
+                return said
+            sleep(_PAUSE)
+
+
 def _has_committed(connections: Connections, number: int, error: Exception) -> bool:
     """Ask the database over another connection what became of a transaction."""
-    try:
+    said = None
+    with suppress(psycopg.Error):  # then it cannot be known
         if connections.given is None:
-            with psycopg.connect(**connections.settings.options(), autocommit=True) as connection:
-                [said] = connection.execute("SELECT txid_status(%s)", (number,)).fetchone() or [None]
-                if said in {"committed", "aborted"}:
-                    return bool(said == "committed")
-    except psycopg.Error:
-        pass  # then it cannot be known
+            said = _status(connections.settings, number)
+    if said in {"committed", "aborted"}:
+        return said == "committed"
     raise TransactionError(
         "The connection was lost during the commit, and whether the database has committed is not known",
         hint="Look whether the records are there once the server answers again",

@@ -8,6 +8,8 @@ What was found out about the engine (0.9), and what follows from it here:
   ``create_dense_vector`` adds the real one later; points without a vector are legal.
 * Closing and opening again works; a second opener is refused at once (``WouldBlock``).
 * ``MatchValue(True)`` is taken for the integer 1; numpy's bool is taken for what it is.
+* It writes through memory maps of sparse files: on a full disk the process is ended by SIGBUS. So there must
+  be room before anything is written.
 * Everything it raises is a plain ``Exception``; only the text tells what it was.
 """
 
@@ -16,12 +18,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import disk_usage
 from typing import Any, cast
 
 import numpy as np
 import qdrant_edge as edge
 
-from praval_storage.errors import StorageError
+from praval_storage.display import size_text
+from praval_storage.errors import StorageError, StoragePermissionError
 from praval_storage.places import Count
 from praval_storage.providers.qdrant.engine import (
     DEFAULT_VECTOR,
@@ -45,6 +49,8 @@ from praval_storage.providers.qdrant.settings import DEFAULT_PATH, QdrantSetting
 from praval_storage.providers.qdrant.shard import CONFIG, DISTANCES, create_shard, spaces_of
 
 _FLUSH_AFTER = 20_000
+_REFUSED = ("Read-only file system", "Permission denied", "Operation not permitted")
+_REFUSED_CURE = "It needs a folder it may write to, also for reading: QDRANT_PATH or path="
 
 _INDEXES: Mapping[str, Callable[[], Any]] = {
     "keyword": lambda: edge.KeywordIndexParams(prefix=True),
@@ -65,6 +71,8 @@ class EdgeEngine:
 
     max_body = 32 << 20
     batch_bytes = 64 << 20
+    room = 3 * batch_bytes
+    """Free bytes of the disk below which nothing is written: a batch goes into the log and beside it."""
 
     def __init__(self, path: Path, collection: str) -> None:
         self.place = str(path)
@@ -89,6 +97,16 @@ class EdgeEngine:
         with self._folder.lock, _translated():
             yield self._folder.opened(self._collection, _load)
 
+    def _check_room(self) -> None:
+        there = next(path for path in (self._path, *self._path.parents) if path.exists())
+        free = disk_usage(there).free
+        if free < self.room:
+            raise StorageError(
+                f"The disk of {self.place} is nearly full: {size_text(free)} are left, and the embedded"
+                f" Qdrant engine needs {size_text(self.room)} to write safely",
+                hint="Free some space on it, or choose another folder: QDRANT_PATH or path=",
+            )
+
     def schema(self) -> Schema | None:
         if not Path(self._path, CONFIG).exists():
             return None
@@ -99,6 +117,7 @@ class EdgeEngine:
             return known
 
     def create(self, space: Space | None) -> None:
+        self._check_room()
         with self._folder.lock, _translated():
             if not Path(self._path, CONFIG).exists():
                 self._folder.forget(self._collection)  # somebody removed the files under it
@@ -116,6 +135,7 @@ class EdgeEngine:
         return edge.Point(point.id, vectors, point.payload)
 
     def upsert(self, natives: Sequence[Any]) -> None:
+        self._check_room()
         with self._shard() as shard:
             shard.update(edge.UpdateOperation.upsert_points(list(natives)))
             if self._folder.wrote(self._collection, len(natives)) >= _FLUSH_AFTER:
@@ -197,6 +217,9 @@ class EdgeEngine:
         found = Path(self.place).glob(f"*/{CONFIG}")
         return sorted(config.parent.name for config in found if not config.parent.name.startswith("."))
 
+    def server(self) -> str:
+        return "Qdrant, embedded"
+
     def health(self) -> str:
         if self.schema() is None:
             return f"embedded, {self.place}, no collection {self._collection!r} yet"
@@ -206,6 +229,7 @@ class EdgeEngine:
         self._lease.release()
 
     def _alter(self, operation: edge.UpdateOperation) -> None:
+        self._check_room()
         with self._shard() as shard:
             shard.update(operation)
             self._folder.notes.pop(self._collection, None)
@@ -297,4 +321,7 @@ def _translated() -> Iterator[None]:
     except Exception as error:
         if type(error) is not Exception:
             raise
-        raise StorageError(f"The embedded Qdrant engine: {error}") from error
+        text = f"The embedded Qdrant engine: {error}"
+        if any(word in text for word in _REFUSED):
+            raise StoragePermissionError(text, hint=_REFUSED_CURE) from error
+        raise StorageError(text) from error

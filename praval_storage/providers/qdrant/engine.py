@@ -215,6 +215,9 @@ class Engine(Protocol):
     def collections(self) -> list[str]:
         """All collections in the same place."""
 
+    def server(self) -> str:
+        """What the engine is, with its version."""
+
     def health(self) -> str:
         """Reach the engine once; a few words about it."""
 

@@ -16,15 +16,19 @@ from praval_storage.base import (
     CanQuery,
     CanSearch,
     HasCollections,
+    HasForeign,
     HasVectors,
     Item,
     RecordProvider,
     StorageResult,
+    changes,
 )
+from praval_storage.diagnosis import Checkup
 from praval_storage.errors import ConfigurationError, UnsupportedOperationError
 from praval_storage.filters import Node
 from praval_storage.places import Look, Measured, Seen, from_token
 from praval_storage.providers.qdrant import browsing, sampling
+from praval_storage.providers.qdrant.checkup import examine
 from praval_storage.providers.qdrant.engine import SEARCH_EF, Engine, Progress, Rules
 from praval_storage.providers.qdrant.filters import expired_before
 from praval_storage.providers.qdrant.reading import Reader
@@ -40,7 +44,9 @@ if TYPE_CHECKING:
     from qdrant_client import QdrantClient
 
 
-class QdrantProvider(RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, CanBrowse, HasCollections):
+class QdrantProvider(
+    RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, CanBrowse, HasForeign, HasCollections
+):
     """Keeps records in Qdrant and finds them by vector.
 
     With ``url`` or ``client`` a server is used; otherwise the real engine runs in this process, on files
@@ -66,6 +72,8 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, 
             (Malkov and Yashunin, https://arxiv.org/abs/1603.09320).
         allow_pickle: Whether pickled data may be written and read. Reading pickles runs code.
     """
+
+    libraries = ("qdrant-client", "qdrant-edge-py")
 
     def __init__(
         self,
@@ -103,7 +111,7 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, 
         )
         self._embed = embed
         self._client = client
-        self._others: dict[str, Self] = {}
+        self._others: dict[tuple[str, bool], Self] = {}
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
@@ -139,7 +147,7 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, 
     # Queries and searches
 
     def scan(self, request: Scan) -> Scanned:
-        return self._reader.scan(request)
+        return self._indexing.scan(request)
 
     @property
     def metric(self) -> str:
@@ -148,7 +156,7 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, 
         return meant[1].distance if meant else self.settings.distance
 
     def nearest(self, vector: Any, where: Node, limit: int) -> Neighbours:
-        return self._reader.nearest(vector, where, limit)
+        return self._indexing.nearest(vector, where, limit)
 
     def embed(self, text: str) -> Any:
         if self._embed is None:
@@ -169,6 +177,7 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, 
         other.__dict__["_engine"] = self._engine  # one connection for both
         return other
 
+    @changes
     def optimize(self, progress: Progress | None = None, timeout: float | None = None) -> None:
         """Build the HNSW index over all vectors, which makes searches of large collections faster.
 
@@ -194,6 +203,20 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, 
 
     # Looking around
 
+    def dump(self, rows: Mapping[str, Stored | None]) -> dict[str, Stored]:
+        # The engine gives numbers back a little off, and vectors normalised: that is not what was there.
+        for key, row in rows.items():
+            if row is not None:
+                raise UnsupportedOperationError(
+                    "Others have written this point, and Qdrant does not give out exactly what they wrote",
+                    key=key,
+                    hint="Write it outside of the transaction",
+                )
+        return {}
+
+    def restore(self, rows: Sequence[Stored], *, overwrite: bool) -> list[StorageResult]:
+        raise UnsupportedOperationError("There is nothing that dump() could have given")
+
     def home(self) -> str:
         return self.settings.collection
 
@@ -202,11 +225,11 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, 
             return browsing.collections(self._engine, request)
         from_token(request.token)
         if request.path == self.collection:
-            return browsing.points(self, self._reader, request)
+            return browsing.points(self, self._indexing, request)
         if request.path not in self.collections():
             return Seen(note="There is no such collection")
         other = self._other(request.path)
-        return replace(browsing.points(other, other._reader, request), collection=request.path)  # noqa: SLF001
+        return replace(browsing.points(other, other._indexing, request), collection=request.path)  # noqa: SLF001
 
     def measure(self, path: str) -> Iterator[Measured]:
         names = [name for name in self.collections() if path in {"", name}]
@@ -216,9 +239,10 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, 
 
     def _other(self, name: str) -> Self:
         """This provider bound to another collection, made once."""
-        if name not in self._others:
-            self._others[name] = self.in_collection(name)
-        return self._others[name]
+        known = name, self.read_only  # a read-only view has the same ones, but for writing
+        if known not in self._others:
+            self._others[known] = self.in_collection(name)
+        return self._others[known]
 
     # Collections and life cycle
 
@@ -235,6 +259,9 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, 
 
     def health(self) -> str:
         return self._engine.health()
+
+    def diagnose(self) -> Checkup:
+        return examine(self._engine, self._reader.used)
 
     def close(self) -> None:
         while self._others:
@@ -271,6 +298,11 @@ class QdrantProvider(RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, 
     @cached_property
     def _reader(self) -> Reader:
         return Reader(self._engine, self._rules, self.load)
+
+    @property
+    def _indexing(self) -> Reader:
+        """The reader that makes payload indexes for filters, where that is wanted."""
+        return replace(self._reader, may_index=not self.read_only)
 
     @cached_property
     def _engine(self) -> Engine:

@@ -24,7 +24,8 @@ INDEX_FROM = 1_000
 """Smaller collections are read faster than an index is made."""
 _FIRST_PAGE, _LARGEST_PAGE = 64, 2_000
 _PAGE_BYTES = 16 << 20
-_MANY = 20_000
+MANY = 20_000
+"""Vectors outside the HNSW index from which on a search may be slow."""
 _SLOW = 0.02
 _DISTANCES = frozenset({"euclid", "manhattan"})
 
@@ -38,12 +39,16 @@ class Reader:
         rules: What the provider was told about its vectors.
         load: Decodes the data of a record.
         asked_for: Indexes that need not be asked for again.
+        used: Fields that filters have asked for an index of.
+        may_index: Whether payload indexes that filters need are made.
     """
 
     engine: Engine
     rules: Rules
     load: Load
     asked_for: set[str] = field(default_factory=set)
+    used: set[str] = field(default_factory=set)
+    may_index: bool = True
 
     def read(self, keys: Sequence[str], now: datetime, *, bodies: bool = True) -> list[Stored | None]:
         """See ``RecordProvider.read``."""
@@ -95,7 +100,7 @@ class Reader:
     def _served(self, figures: Figures, seconds: float, index: str | None) -> tuple[str, str | None]:
         """How a search was served, and what would make the next one faster."""
         graph = "hnsw" if figures.indexed else "flat"
-        flat = figures.points - figures.indexed > _MANY and seconds > _SLOW
+        flat = figures.points - figures.indexed > MANY and seconds > _SLOW
         hint = "provider.optimize() builds the HNSW index, which makes this search faster" if flat else None
         return f"{graph}; {index}" if index else graph, hint
 
@@ -151,9 +156,10 @@ class Reader:
 
     def _index(self, schema: Schema, compiled: Compiled) -> str | None:
         """Make the indexes a filter needs, where they are worth it; which ones serve it."""
+        self.used.update(compiled.indexes)
         missing = compiled.indexes.keys() - schema.indexes.keys() - self.asked_for
         made: set[str] = set()
-        if missing and (schema.figures or self.engine.figures()).points >= INDEX_FROM:
+        if self.may_index and missing and (schema.figures or self.engine.figures()).points >= INDEX_FROM:
             self.asked_for.update(missing)
             for path in sorted(missing):
                 with suppress(StoragePermissionError):  # a read-only key filters without an index

@@ -262,6 +262,10 @@ class ServerEngine:
         with self._calling() as client:
             return sorted(found.name for found in client.get_collections().collections)
 
+    def server(self) -> str:
+        with self._calling() as client:
+            return f"Qdrant {client.info().version}"
+
     def health(self) -> str:
         with self._calling() as client:
             version = client.info().version

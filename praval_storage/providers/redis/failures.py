@@ -90,6 +90,12 @@ def _unreachable(place: str, text: str) -> StorageError:
         return StorageConnectionError(
             f"Could not connect to Redis at {place}: {text}", hint="Raise max_connections of the client"
         )
+    if "while writing to socket" in text:
+        return StorageConnectionError(
+            f"The connection to Redis at {place} was lost: {text}",
+            hint="Check that it is running. It also hangs up on a value larger than its proto-max-bulk-len"
+            " (512 MB by default): store that on filesystem or s3, and its reference here",
+        )
     return StorageConnectionError(
         f"Could not connect to Redis at {place}: {text}",
         hint="Check that it is running (redis-cli ping), and host, port and ssl",

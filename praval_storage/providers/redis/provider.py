@@ -14,15 +14,19 @@ from praval_storage.base import (
     CanBrowse,
     CanQuery,
     HasCollections,
+    HasForeign,
     Item,
     RecordProvider,
     StorageResult,
     boundary,
+    changes,
 )
+from praval_storage.diagnosis import Checkup
 from praval_storage.errors import ConfigurationError, StorageError
 from praval_storage.keys import validate_key
 from praval_storage.places import Look, Measured, Seen
-from praval_storage.providers.redis import browsing, counters
+from praval_storage.providers.redis import browsing, counters, natively
+from praval_storage.providers.redis.checkup import examine
 from praval_storage.providers.redis.connection import Connection
 from praval_storage.providers.redis.keyspace import SEPARATOR, Keyspace
 from praval_storage.providers.redis.messages import Subscription, payload_of
@@ -45,7 +49,7 @@ _MOST_PAGES = 200
 logger = logging.getLogger("praval_storage")
 
 
-class RedisProvider(RecordProvider, CanQuery, CanBrowse, HasCollections):
+class RedisProvider(RecordProvider, CanQuery, CanBrowse, HasForeign, HasCollections):
     """Keeps each record as one Redis string, a JSON object that ``GET`` in redis-cli shows.
 
     Strings, hashes, lists, sets, sorted sets and streams that others wrote are records, too (see the module
@@ -69,6 +73,8 @@ class RedisProvider(RecordProvider, CanQuery, CanBrowse, HasCollections):
             ``decode_responses=False``, the default.
         allow_pickle: Whether pickled data may be written and read. Reading pickles runs code.
     """
+
+    libraries = ("redis",)
 
     def __init__(
         self,
@@ -127,6 +133,12 @@ class RedisProvider(RecordProvider, CanQuery, CanBrowse, HasCollections):
     def scan(self, request: Scan) -> Scanned:
         return self._reader.scan(request)
 
+    def dump(self, rows: Mapping[str, Stored | None]) -> dict[str, Stored]:
+        return natively.dump(self._connection, self._keyspace, rows)
+
+    def restore(self, rows: Sequence[Stored], *, overwrite: bool) -> list[StorageResult]:
+        return natively.restore(self, self._connection, self._keyspace, rows, overwrite=overwrite)
+
     def home(self) -> str:
         return ""
 
@@ -168,6 +180,7 @@ class RedisProvider(RecordProvider, CanQuery, CanBrowse, HasCollections):
 
     # Atomic helpers
 
+    @changes
     def increment(self, key: str, by: float = 1) -> int | float:
         """Add to the number under a key, in one step that nobody comes between; the sum.
 
@@ -181,6 +194,7 @@ class RedisProvider(RecordProvider, CanQuery, CanBrowse, HasCollections):
         with boundary(self, "increment", key):
             return counters.increment(self._connection, self._keyspace.name(validate_key(key)), key, by)
 
+    @changes
     def compare_and_set(self, key: str, expected: Any, new: Any) -> bool:
         """Store ``new`` if the data under a key is ``expected``, in one step; whether it was.
 
@@ -195,6 +209,7 @@ class RedisProvider(RecordProvider, CanQuery, CanBrowse, HasCollections):
             parse = partial(self._reader.parse, key)
             return counters.compare_and_set(self._connection, parse, name, wanted, content)
 
+    @changes
     @contextmanager
     def lock(self, name: str, *, timeout: float = 30.0, wait: float | None = 10.0) -> Iterator[Lock]:
         """Hold a lock on this server while a ``with`` block runs; it is not listed as a key.
@@ -226,6 +241,7 @@ class RedisProvider(RecordProvider, CanQuery, CanBrowse, HasCollections):
 
     # Messages
 
+    @changes
     def publish(self, channel: str, message: Any) -> int:
         """Send a message to those who listen now; how many that are.
 
@@ -269,6 +285,10 @@ class RedisProvider(RecordProvider, CanQuery, CanBrowse, HasCollections):
         with self._connection.calling() as client:
             version = client.info("server").get("redis_version", "")
         return f"Redis {version} at {self._connection.place}"
+
+    def diagnose(self) -> Checkup:
+        with self._connection.calling() as client:
+            return examine(client, read_only=self.read_only)
 
     def close(self) -> None:
         """End subscriptions and connections; the provider can be used again."""

@@ -8,11 +8,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from praval_storage.base import boundary
+from praval_storage.diagnosis import Checkup
 from praval_storage.errors import ConfigurationError, StoragePermissionError
 from praval_storage.keys import validate_key
 from praval_storage.paging import in_places
 from praval_storage.places import Look, Measured, Place, Seen, as_folder
 from praval_storage.providers._objects import ObjectProvider
+from praval_storage.providers.s3.checkup import examine
 from praval_storage.providers.s3.connection import Connection
 from praval_storage.providers.s3.settings import S3Settings
 from praval_storage.providers.s3.store import S3Store
@@ -79,6 +81,8 @@ class S3Provider(ObjectProvider):
         ConfigurationError: A setting is of the wrong shape, or ``filesystem`` comes with its own credentials.
     """
 
+    libraries = ("s3fs", "aiobotocore", "botocore")
+
     def __init__(
         self,
         bucket_name: str,
@@ -98,7 +102,7 @@ class S3Provider(ObjectProvider):
     ) -> None:
         super().__init__("s3", allow_pickle=allow_pickle)
         self._is_lent = False
-        self._others: dict[str, Self] = {}
+        self._others: dict[tuple[str, bool], Self] = {}
         self.settings = S3Settings(
             bucket_name,
             endpoint_url,
@@ -143,6 +147,9 @@ class S3Provider(ObjectProvider):
         """The buckets these credentials may list."""
         with boundary(self, "buckets"):
             return self._connection.run(self._connection.buckets())
+
+    def diagnose(self) -> Checkup:
+        return examine(self._connection, self.settings.prefix + self._start, read_only=self.read_only)
 
     # Looking around: a path begins with a bucket
 
@@ -198,13 +205,14 @@ class S3Provider(ObjectProvider):
         return _Place(self._in_bucket(bucket), path.removeprefix(base), base, f"{SCHEME}{bucket}")
 
     def _in_bucket(self, bucket: str) -> Self:
-        if bucket not in self._others:
+        known = bucket, self.read_only  # a read-only view has the same ones, but for writing
+        if known not in self._others:
             settings = replace(self.settings, bucket=bucket, prefix="", auto_create=False)
             other = copy(self)
             other.__dict__.pop("_store", None)
             vars(other).update(settings=settings, _start="", _is_lent=True, _others={})
-            self._others[bucket] = other
-        return copy(self._others[bucket])
+            self._others[known] = other
+        return copy(self._others[known])
 
     def _bucket_list(self, request: Look) -> Seen:
         own, note = self.settings.bucket, ""

@@ -11,7 +11,7 @@ pytest.register_assert_rewrite(
         for module in (
             *("_suite", "batches", "browsing", "collections", "concurrency", "expiry", "foreign", "keys"),
             *("limits", "operators", "ordering", "previews", "provider", "references", "search"),
-            *("streaming", "values", "writing"),
+            *("streaming", "transactions", "values", "writing"),
         )
     )
 )
@@ -31,6 +31,7 @@ from praval_storage.testing.conformance.provider import ProviderTests  # noqa: E
 from praval_storage.testing.conformance.references import ReferenceTests  # noqa: E402
 from praval_storage.testing.conformance.search import SearchTests  # noqa: E402
 from praval_storage.testing.conformance.streaming import StreamingTests  # noqa: E402
+from praval_storage.testing.conformance.transactions import TransactionTests  # noqa: E402
 from praval_storage.testing.conformance.values import ValueTests  # noqa: E402
 from praval_storage.testing.conformance.writing import WritingTests  # noqa: E402
 
@@ -54,6 +55,7 @@ class ProviderConformance(
     BrowsingTests,
     ForeignTests,
     ConcurrencyTests,
+    TransactionTests,
     ProviderTests,
 ):
     """Every promise of the provider contract. Subclass it and define one fixture, ``provider``.

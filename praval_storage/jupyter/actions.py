@@ -1,0 +1,148 @@
+"""What can be done with what is shown: delete in two steps, download, measure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+from praval_storage.display import size_text
+from praval_storage.errors import StoragePermissionError
+from praval_storage.jupyter.core import Changes, Core, Task
+from praval_storage.jupyter.lanes import Job
+from praval_storage.jupyter.pages import Pages
+from praval_storage.jupyter.viewing import Viewing
+from praval_storage.places import Measured
+from praval_storage.reference import DataReference
+
+DOWNLOAD = 50_000_000
+"""Bytes that are sent to the browser at most; beyond there is a link or the snippet."""
+PIECE = 512_000
+"""Bytes in one message: some hubs refuse more than a few megabytes."""
+PAUSE = 0.2
+"""Seconds between two running totals."""
+
+Send = Callable[[dict[str, Any], list[bytes]], None]
+
+
+class Actions:
+    """Asks for what changes or fetches something.
+
+    Args:
+        core: The state and the way to ask.
+        pages: The place that is shown.
+        viewing: The record that is shown.
+    """
+
+    def __init__(self, core: Core, pages: Pages, viewing: Viewing) -> None:
+        self._core = core
+        self._pages = pages
+        self._viewing = viewing
+
+    def ask_delete(self, uri: str) -> None:
+        """The first step: ask about the record that is selected."""
+        state = self._core.state
+        if uri and uri == state.selected and not state.read_only:
+            self._core.set(confirm={"uri": uri, "words": f"Delete {uri}?"})
+
+    def keep(self) -> None:
+        """Not to be deleted after all."""
+        self._core.set(confirm={})
+
+    def confirm_delete(self, uri: str) -> Job | None:
+        """The second step; nothing happens unless exactly this record was asked about and is still shown."""
+        state = self._core.state
+        return self.delete() if uri and uri == state.confirm.get("uri") == state.selected else None
+
+    def delete(self) -> Job | None:
+        """Delete the record that is selected.
+
+        Raises:
+            StoragePermissionError: The browser, or the place, is read-only.
+        """
+        if reason := self._core.state.read_only:
+            raise StoragePermissionError(f"Nothing can be deleted here: {reason}")
+        uri = self._core.state.selected
+        if not uri:
+            return None
+        name = DataReference.from_uri(uri)
+        task = Task("delete", name.storage_type, f"deleting {name.key}", self._pages.refresh)
+        self._core.set(confirm={})
+
+        def then(was_there: bool) -> Changes:
+            self._viewing.select("")
+            self._pages.refresh()
+            return {"notice": f"deleted {uri}" if was_there else f"{uri} was gone already"}
+
+        return self._core.ask(task, lambda: self._core.dm.delete(name), then)
+
+    def download(self, uri: str, ask: str, send: Send) -> Job:
+        """Send the stored body, in pieces; of one that is too large for that a link, or why there is none.
+
+        Args:
+            uri: The record.
+            ask: Number of the question, so that the view that asked takes the answer.
+            send: Takes a message and its buffers.
+        """
+        name = DataReference.from_uri(uri)
+        task = Task(
+            "download", name.storage_type, f"fetching {name.key}", lambda: self.download(uri, ask, send)
+        )
+
+        def work() -> None:
+            with self._core.dm.open(name) as source:
+                body = source.read(DOWNLOAD + 1)
+            if len(body) > DOWNLOAD:
+                send({"op": "link", "ask": ask, **self._link(name)}, [])
+            else:
+                self._send_pieces(name, ask, body, send)
+
+        return self._core.ask(task, work, lambda _: {"notice": f"fetched {name.key}"})
+
+    def measure(self) -> Job:
+        """Count what is in the place that is shown, with running totals."""
+        name, place = self._pages.address
+        task = Task("measure", name, f"measuring {place or name}", self.measure, lane=f"measure {name}")
+
+        number = self._core.number("measure") + 1
+
+        def work() -> Measured | None:
+            shown, last = 0.0, None
+            for last in self._core.dm.measure(name, place):
+                if not self._core.current("measure", number):
+                    return None
+                if not last.done and monotonic() - shown >= PAUSE:
+                    shown = monotonic()
+                    self._core.set(**self._measured(last))
+            return last
+
+        return self._core.ask(task, work, lambda last: self._measured(last) if last else {})
+
+    def stop(self) -> None:
+        """Measure no further; what was counted stays as at least so much."""
+        self._core.forget("measure")
+        with self._core.lock:
+            measured = {**self._core.state.table.get("measured", {}), "running": False}
+            self._core.set(table={**self._core.state.table, "measured": measured})
+
+    def _measured(self, measured: Measured) -> Changes:
+        parts = [f"{measured.records} records", measured.size.bytes() if measured.size else ""]
+        words = ", ".join(filter(None, parts))
+        known = {"text": words, "running": not measured.done}
+        return {"table": {**self._core.state.table, "measured": known}}
+
+    def _link(self, name: DataReference) -> dict[str, Any]:
+        provider = self._core.dm.providers.find(name.storage_type, name.collection)
+        presign = getattr(provider, "presign", None)
+        words = f"More than {size_text(DOWNLOAD)}: use dm.retrieve({name.uri!r}, into='file')"
+        return {"url": presign(name.key) if presign else "", "words": words, "name": _file_name(name)}
+
+    def _send_pieces(self, name: DataReference, ask: str, body: bytes, send: Send) -> None:
+        starts = range(0, len(body), PIECE) or [0]
+        about = {"op": "file", "ask": ask, "name": _file_name(name), "pieces": len(starts)}
+        for place, start in enumerate(starts):
+            send({**about, "piece": place}, [body[start : start + PIECE]])
+
+
+def _file_name(name: DataReference) -> str:
+    return name.key.rpartition("/")[2] or name.key

@@ -1,0 +1,44 @@
+"""The current view as Python."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from praval_storage.filters import EVERYTHING
+from praval_storage.jupyter.pages import Pages
+from praval_storage.jupyter.state import State
+
+
+def view_as_code(state: State, pages: Pages) -> str:
+    """The record that is selected, else what is listed, else the browser itself."""
+    if state.selected_ids and pages.answer is not None:
+        keys = f"{{'key': {{'$in': {list(state.selected_ids)!r}}}}}"
+        return _query(state, pages, keys)
+    if state.selected:
+        return f"dm.retrieve({state.selected!r})"
+    if not state.path:
+        return "dm.browse()"
+    if pages.answer is None:
+        return f"dm.browse({state.path!r})"
+    return _query(state, pages, repr(_filters(pages)))
+
+
+def _query(state: State, pages: Pages, filters: str) -> str:
+    collection = pages.answer and pages.answer.seen.collection
+    parts = [repr(pages.address.storage_type)]
+    parts += [filters] if filters != "{}" else []
+    parts += [f"limit={pages.size}"]
+    parts += [f"order_by={state.sort!r}"] if state.sort else []
+    parts += [f"collection={collection!r}"] if collection is not None else []
+    return f"dm.query({', '.join(parts)})"
+
+
+def _filters(pages: Pages) -> dict[str, Any]:
+    """The filter box and the place as a filter; of a place also what is in the places below it."""
+    text, where = pages.question
+    prefix = pages.answer.seen.prefix if pages.answer else ""
+    parts = [{"key": {"$prefix": prefix}}] if prefix else []
+    parts += [{"key": {"$regex": f"(?i){re.escape(text)}"}}] if text else []
+    parts += [where.to_filters()] if where != EVERYTHING else []
+    return {"$and": parts} if len(parts) > 1 else parts[0] if parts else {}

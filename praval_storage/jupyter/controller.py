@@ -1,0 +1,291 @@
+"""``Browser``: looks around in all providers. Plain Python; a widget only shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from praval_storage.errors import ConfigurationError
+from praval_storage.jupyter import static
+from praval_storage.jupyter.actions import Actions, Send
+from praval_storage.jupyter.code import view_as_code
+from praval_storage.jupyter.core import Core, Task, Watcher
+from praval_storage.jupyter.lanes import Job, Lanes
+from praval_storage.jupyter.outline import Looker, Outline
+from praval_storage.jupyter.pages import Pages
+from praval_storage.jupyter.state import State
+from praval_storage.jupyter.viewing import Viewing
+from praval_storage.manager import DataManager
+from praval_storage.reference import DataReference
+
+PAGE_SIZE = 25
+
+Message = Mapping[str, Any]
+
+
+class Browser:
+    """Where one is, what is there, and the record that is looked at.
+
+    Set ``path``, ``query``, ``sort``, ``page`` or ``selected``, and look at ``rows``, ``total`` and
+    ``preview``; setting waits for the answer. A provider that fails raises nothing: ``error`` says why, as
+    it does in the notebook.
+
+    Args:
+        dm: The manager whose providers are shown.
+        path: Where to begin: ``"s3"``, ``"s3/reports/2026/"``.
+        read_only: Whether nothing may be deleted.
+        page_size: Rows and places on a page, 1 to 1 000.
+        lanes: Where questions are asked; by default at once, by the caller.
+        look: Answers looks in the place of ``dm.look``.
+        hint: A line under the static form.
+    """
+
+    def __init__(
+        self,
+        dm: DataManager,
+        path: str = "",
+        *,
+        read_only: bool = False,
+        page_size: int = PAGE_SIZE,
+        lanes: Lanes | None = None,
+        look: Looker | None = None,
+        hint: str = "",
+    ) -> None:
+        given: object = page_size  # notebooks are not type-checked
+        if not isinstance(given, int) or not 1 <= given <= 1_000:
+            raise ConfigurationError(f"page_size is an int from 1 to 1000, not {page_size!r}")
+        self._core = Core(dm, lanes or Lanes(threads=False), State())
+        look = look or dm.look
+        self._outline = Outline(self._core, look)
+        self._pages = Pages(self._core, look, self._outline, page_size, "read_only=True" if read_only else "")
+        self._viewing = Viewing(self._core, self._pages)
+        self._actions = Actions(self._core, self._pages, self._viewing)
+        self._hint = hint
+        self._pages.go(path)
+
+    # -- what is chosen
+
+    @property
+    def path(self) -> str:
+        """Where one is: ``"s3/reports/2026/"``. Another place begins without filter, order and selection."""
+        return self.state.path
+
+    @path.setter
+    def path(self, path: str) -> None:
+        self.choose("path", path)
+
+    @property
+    def query(self) -> str:
+        """Part of a name, or a filter: ``'{"size": {"$gt": 1000}}'``."""
+        return self.state.query
+
+    @query.setter
+    def query(self, text: str) -> None:
+        self.choose("query", text)
+
+    @property
+    def sort(self) -> str:
+        """Path the rows are ordered by, ``-`` before it for descending; ``""`` = the backend's own order."""
+        return self.state.sort
+
+    @sort.setter
+    def sort(self, path: str) -> None:
+        self.choose("sort", path)
+
+    @property
+    def page(self) -> int:
+        """Number of the page, from 0; beyond the last one is the last one."""
+        return self.state.page
+
+    @page.setter
+    def page(self, page: int) -> None:
+        self.choose("page", page)
+
+    @property
+    def selected(self) -> str:
+        """URI of the record that is shown, ``""`` for none."""
+        return self.state.selected
+
+    @selected.setter
+    def selected(self, uri: str) -> None:
+        self.choose("selected", uri)
+
+    @property
+    def selected_ids(self) -> tuple[str, ...]:
+        """Keys of the points chosen on a map."""
+        return tuple(self.state.selected_ids)
+
+    @selected_ids.setter
+    def selected_ids(self, keys: Sequence[str]) -> None:
+        self.choose("selected_ids", keys)
+
+    def choose(self, name: str, value: Any, *, wait: bool = True) -> None:
+        """Set ``path``, ``query``, ``sort``, ``page``, ``selected`` or ``selected_ids``.
+
+        Args:
+            name: Which.
+            value: What it shall be.
+            wait: Whether to wait for the answer.
+        """
+        setters: dict[str, Callable[[Any], Job | None]] = {
+            "path": self._pages.go,
+            "query": self._pages.ask_for,
+            "sort": self._pages.order_by,
+            "page": self._pages.turn_to,
+            "selected": self._viewing.select,
+            "selected_ids": self._viewing.choose,
+        }
+        job = setters[name](value)
+        if wait and job is not None:
+            job.wait()
+
+    # -- what is seen
+
+    @property
+    def state(self) -> State:
+        """All that is shown."""
+        return self._core.state
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The records of the page: ``uri``, ``key``, ``name``, ``kind``, ``size``, ``updated``, ..."""
+        return [dict(row) for row in self.state.rows]
+
+    @property
+    def total(self) -> int | None:
+        """Records that match; ``None`` where the backend would have to count. May be an estimate."""
+        return self.state.total
+
+    @property
+    def preview(self) -> dict[str, Any]:
+        """The record that is shown, as ``dm.preview`` describes it."""
+        return dict(self.state.preview)
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """Why the last question failed, empty if it did not."""
+        return dict(self.state.error)
+
+    @property
+    def busy(self) -> str:
+        """What is being done, in words."""
+        return self.state.busy
+
+    def references(self) -> list[DataReference]:
+        """The records that are selected: the points chosen on a map, else the one that is shown."""
+        if self.state.selected_ids:
+            return [DataReference.from_uri(self._viewing.uri(key)) for key in self.state.selected_ids]
+        return [DataReference.from_uri(self.state.selected)] if self.state.selected else []
+
+    refs = references
+
+    def code(self) -> str:
+        """The current view as Python."""
+        return view_as_code(self.state, self._pages)
+
+    def snapshot(self) -> static.Snapshot:
+        """What is shown now, as plain HTML and text that need no kernel."""
+        return static.Snapshot(self._core.state, self._viewing.preview)
+
+    # -- what can be done
+
+    def refresh(self) -> None:
+        """Ask for the page again, and see whether providers have come or gone."""
+        _wait(self._pages.refresh())
+
+    def delete(self) -> None:
+        """Delete the record that is selected, without asking.
+
+        Raises:
+            StoragePermissionError: The browser, or the place, is read-only.
+        """
+        _wait(self._actions.delete())
+
+    def clear(self) -> None:
+        """Forget what was seen, so that a notebook that is saved now holds nothing of it."""
+        self._pages.go("")
+
+    def close(self) -> None:
+        """Ask nothing more. What was seen stays."""
+        self._core.close()
+
+    def watch(self, watcher: Watcher) -> None:
+        """Have a function told of every change: names and values."""
+        self._core.watch(watcher)
+
+    def handle(self, message: Message, send: Send) -> Job | None:
+        """Do what the front end asks for.
+
+        Args:
+            message: ``op`` and its operands.
+            send: Takes an answer that is not part of the state, and its buffers.
+        """
+        try:
+            return self._ops(message, send)[str(message.get("op"))]()
+        except Exception as error:  # noqa: BLE001 - it would vanish in a log nobody opens
+            words = f"doing {message.get('op')!r}"
+            self._core.fail(Task("message", self._pages.address.storage_type, words, lambda: None), error)
+            return None
+
+    def _ops(self, message: Message, send: Send) -> dict[str, Callable[[], Job | None]]:
+        pages, outline, viewing, actions = self._pages, self._outline, self._viewing, self._actions
+        given: Callable[[str], str] = lambda name: str(message.get(name) or "")  # noqa: E731
+        return {
+            "hello": self._welcome,
+            "go": lambda: pages.go(given("path")),
+            "open": lambda: outline.toggle(given("path"), message.get("want"), pages.address),
+            "more": lambda: outline.more(given("path"), pages.address),
+            "query": lambda: pages.ask_for(given("text")),
+            "sort": lambda: pages.order_by(given("by")),
+            "page": lambda: pages.turn_to(int(message.get("page") or 0)),
+            "scan_on": pages.scan_on,
+            "select": lambda: viewing.select(given("uri")),
+            "select_key": lambda: viewing.select(viewing.uri(given("key"))),
+            "in_full": lambda: viewing.select(given("uri"), in_full=True),
+            "ask_delete": lambda: actions.ask_delete(given("uri")),
+            "keep": actions.keep,
+            "delete": lambda: actions.confirm_delete(given("uri")),
+            "retry": self._core.retry,
+            "refresh": pages.refresh,
+            "download": lambda: actions.download(given("uri"), given("id"), send),
+            "measure": actions.measure,
+            "stop": actions.stop,
+            "blob": lambda: self._blob(message, send),
+            "chart": lambda: self._chart(message),
+            "colour": lambda: viewing.recolour(message.get("field") or None),
+            "undraw": viewing.undraw,
+            "points": lambda: send({"op": "points", "ask": given("id")}, viewing.points()),
+            "choose": lambda: viewing.choose([str(key) for key in message.get("keys") or ()]),
+        }
+
+    def _welcome(self) -> None:
+        """A view has been made: what counts down is counted from now."""
+        if any(row.get("expires_in") is not None for row in self.state.rows):
+            self._core.set(**self._pages.drawn())
+
+    def _chart(self, message: Message) -> Job | None:
+        return self._viewing.draw(
+            colour=message.get("colour") or None,
+            vector=message.get("vector"),
+            sample=int(message.get("sample") or 2_000),
+            seed=int(message.get("seed") or 0),
+        )
+
+    def _blob(self, message: Message, send: Send) -> None:
+        preview = self._viewing.preview
+        index = int(message.get("blob") or 0)
+        if preview is not None and index < len(preview.blobs):
+            send({"op": "blob", "ask": str(message.get("id"))}, [preview.blobs[index]])
+
+    # -- how it looks without a front end
+
+    def __repr__(self) -> str:
+        return static.as_text(self.state, self._hint)
+
+    def _repr_html_(self) -> str:
+        return static.as_html(self.state, hint=self._hint)
+
+
+def _wait(job: Job | None) -> None:
+    if job is not None:
+        job.wait()

@@ -1,0 +1,209 @@
+"""The place that is shown: its pages, in an order, under a filter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from praval_storage.base import HasVectors
+from praval_storage.display import counted
+from praval_storage.errors import InvalidFilterError
+from praval_storage.filters import parse_order
+from praval_storage.jupyter import table
+from praval_storage.jupyter.address import Address, parse_address
+from praval_storage.jupyter.core import Changes, Core, Task
+from praval_storage.jupyter.lanes import Job
+from praval_storage.jupyter.outline import Looker, Outline
+from praval_storage.jupyter.question import Question, parse_question
+from praval_storage.places import Look, Seen
+
+STRIDE = 50
+"""Pages that are passed at most to reach one whose token is not known yet."""
+
+_IN_COLUMNS = frozenset({"table", "view", "collection"})
+"""Places whose rows are seen with their values; elsewhere these may be large, and are in the preview."""
+
+
+class Page(NamedTuple):
+    """A page that can be asked for: its token, and how many rows are before it."""
+
+    token: str | None = None
+    before: int = 0
+
+
+class Wanted(NamedTuple):
+    """What the rows are asked for by, as it was when somebody asked; and the pages known by then."""
+
+    address: Address
+    question: Question
+    sort: str
+    pages: tuple[Page, ...]
+
+
+class Answer(NamedTuple):
+    """A page that was asked for, all pages that are known by now, and what was asked and seen."""
+
+    page: int
+    pages: list[Page]
+    look: Look
+    seen: Seen
+
+
+class Pages:
+    """Asks for rows, and says what they change in what is shown.
+
+    Args:
+        core: The state and the way to ask.
+        look: Answers a look at a provider.
+        outline: The tree, which learns from what is seen here.
+        size: Rows and places on a page.
+        read_only: Why nothing may be deleted anywhere, ``""`` if it may.
+    """
+
+    def __init__(self, core: Core, look: Looker, outline: Outline, size: int, read_only: str) -> None:
+        self._core = core
+        self._look = look
+        self._outline = outline
+        self.size = size
+        self._read_only = read_only
+        self._whole = look == core.dm.look
+        self.address = Address()
+        self.question = Question()
+        self.answer: Answer | None = None
+        self._pages = [Page()]
+
+    def go(self, path: str) -> Job | None:
+        """Show another place."""
+        core = self._core
+        with core.lock:
+            self.address = parse_address(path, core.dm.providers)
+            self.question, self._pages, self.answer = Question(), [Page()], None
+            core.forget("list", "preview", "measure", "chart", "reveal")
+            core.set(
+                path=str(self.address), query="", sort="", page=0, selected="", selected_ids=(), rows=(),
+                total=None, table={}, preview={}, chart={}, confirm={}, error={}, read_only=self._read_only,
+            )  # fmt: skip
+            self._outline.enter(self.address)
+            core.set(**self._outline.drawn(self.address))
+        return self.turn_to(0)
+
+    def refresh(self) -> Job | None:
+        """Ask for the page again, and see whether providers have come or gone."""
+        with self._core.lock:
+            self._outline.renew()
+            self._core.set(badges=self._core.badges(), **self._outline.drawn(self.address))
+        return self.turn_to(self._core.state.page)
+
+    def turn_to(self, page: int) -> Job | None:
+        """Show another page, the last one there is if there are fewer."""
+        if not self.address.storage_type:
+            return None
+        wanted = self._wanted()
+        return self._ask(lambda: self._reach(wanted, max(0, page)))
+
+    def ask_for(self, text: str) -> Job | None:
+        """Show what matches the filter box; a text that is not a filter yet only changes a note."""
+        with self._core.lock:
+            try:
+                self.question = parse_question(text)
+            except InvalidFilterError as error:
+                self._core.forget("list")
+                self._core.set(query=text, table={**self._core.state.table, "filter_note": str(error)})
+                return None
+            self._begin(query=text)
+        return self.turn_to(0)
+
+    def order_by(self, path: str) -> Job | None:
+        """Order the rows by a path, ``-`` before it for descending, ``""`` = as they come."""
+        with self._core.lock:
+            parse_order(path or None)
+            self._begin(sort=path)
+        return self.turn_to(0)
+
+    def scan_on(self) -> Job | None:
+        """Look further where a budget ended a page early, and add what is found to it."""
+        answer, name = self.answer, self.address.storage_type
+        if answer is None or answer.seen.next is None:
+            return None
+        look = replace(answer.look, token=answer.seen.next)
+        return self._ask(lambda: answer._replace(seen=_joined(answer.seen, self._look(name, look))))
+
+    def _begin(self, **chosen: Any) -> None:
+        """From the first page on, with nothing selected."""
+        self._pages = [Page()]
+        self._core.forget("preview")
+        self._core.set(page=0, selected="", preview={}, confirm={}, **chosen)
+
+    def _ask(self, work: Callable[[], Answer]) -> Job:
+        words = f"listing {_short(self.address)}"
+        task = Task("list", self.address.storage_type, words, lambda: self._ask(work))
+        return self._core.ask(task, work, self._shown)
+
+    def _wanted(self) -> Wanted:
+        with self._core.lock:
+            return Wanted(self.address, self.question, self._core.state.sort, tuple(self._pages))
+
+    def _reach(self, wanted: Wanted, page: int) -> Answer:
+        """The page, or the last one before it that there is."""
+        pages, at = list(wanted.pages), min(page, len(wanted.pages) - 1)
+        look, seen = self._page(wanted, pages[at])
+        while at < page and seen.next is not None and at < len(wanted.pages) + STRIDE:
+            at += 1
+            pages[at:] = [Page(seen.next, pages[at - 1].before + len(seen.rows))]
+            look, seen = self._page(wanted, pages[at])
+        return Answer(at, pages, look, seen)
+
+    def _page(self, wanted: Wanted, page: Page) -> tuple[Look, Seen]:
+        (name, place), (text, where), sort, _ = wanted
+        order = parse_order(sort or None)
+        # The tree may have learned only now, on this very lane, what kind of place this is.
+        bodies = self._outline.kind(wanted.address) in _IN_COLUMNS
+        look = Look(place, text, where, order, self.size, page.token, bodies=bodies)
+        return look, self._look(name, look)
+
+    def _shown(self, answer: Answer) -> Changes:
+        page, self._pages, _, seen = answer
+        self.answer = answer
+        if seen.next is not None:
+            self._pages[page + 1 :] = [Page(seen.next, self._pages[page].before + len(seen.rows))]
+        if page == 0 and self.question == Question() and not self._core.state.sort:
+            self._outline.learn(self.address, seen)
+        return {"page": page, **self.drawn(), **self._outline.drawn(self.address)}
+
+    def drawn(self) -> Changes:
+        """What the page looks like now."""
+        if self.answer is None:
+            return {}
+        seen, name = self.answer.seen, self.address.storage_type
+        provider = self._core.dm.providers.find(name, seen.collection)
+        shown = table.Shown.of(name, seen, provider.load)
+        matching = f", matching {self._core.state.query}" if self.question != Question() else ""
+        around = {
+            **table.around(shown, self._pages[self.answer.page].before),
+            "filtered": bool(matching),
+            "measures": table.measures(self._outline.kind(self.address)) if self._whole else "",
+            "mapped": isinstance(provider, HasVectors) and bool(seen.rows),
+        }
+        return {
+            "rows": table.rows_to_json(shown),
+            "total": seen.total.number if seen.total else None,
+            "table": around,
+            "notice": f"{counted(len(seen.rows), 'record')} in {_short(self.address)}{matching}",
+            "read_only": self._read_only or seen.read_only,
+        }
+
+
+def _joined(before: Seen, after: Seen) -> Seen:
+    return replace(
+        after,
+        places=[*before.places, *after.places],
+        rows=[*before.rows, *after.rows],
+        types={**before.types, **after.types},
+        scanned=before.scanned + after.scanned,
+    )
+
+
+def _short(address: Address) -> str:
+    parts = [part for part in address.place.rstrip("/").split("/") if part]
+    return parts[-1] if parts else address.storage_type

@@ -1,0 +1,131 @@
+"""``dm["s3"]``: one provider, its own records by key, and what a notebook completes after the bracket."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from threading import Thread
+from typing import Any
+
+from praval_storage.display import as_html, facts, printable
+from praval_storage.looking.listed import Filters, Listed, ls
+from praval_storage.looking.pages import look
+from praval_storage.looking.tree import Tree, tree
+from praval_storage.looking.where import Where, check, home
+from praval_storage.places import Look
+from praval_storage.provider_set import ProviderSet
+
+PATIENCE = 1.0
+"""Seconds that a completion may take."""
+OFFERED = 100
+"""Keys and places that a completion offers."""
+_BUDGET = 5_000
+_TYPED = re.compile(r"""\[\s*[rR]?(["'])((?:(?!\1).)*)$""")
+
+
+class ProviderView:
+    """One provider: ``dm["s3"]["datasets/a.csv"]`` is the value under a key, as of ``dm.retrieve_by_key``.
+
+    Attributes:
+        storage_type: The name it is registered under.
+    """
+
+    __iter__ = None  # a listing has pages: ``ls`` shows them
+
+    def __init__(
+        self,
+        providers: ProviderSet,
+        storage_type: str,
+        retrieve: Callable[[str], Any],
+        exists: Callable[[str], bool],
+    ) -> None:
+        check(providers, storage_type)
+        self.storage_type = storage_type
+        self._providers = providers
+        self._retrieve = retrieve
+        self._exists = exists
+
+    def __getitem__(self, key: str) -> Any:
+        return self._retrieve(key)
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and self._exists(key)
+
+    def ls(
+        self,
+        path: str = "",
+        *,
+        text: str = "",
+        filters: Filters = None,
+        limit: int = 100,
+        order_by: str | None = None,
+    ) -> Listed:
+        """One page of the provider's own records, or of a folder or prefix of theirs; see ``dm.ls``."""
+        place = Where(self.storage_type, home(self._providers, self.storage_type) + path)
+        return ls(self._providers, place, text, filters, limit, order_by)
+
+    def tree(self, path: str = "", *, depth: int = 2) -> Tree:
+        """The provider's own records as a tree; see ``dm.tree``."""
+        place = Where(self.storage_type, home(self._providers, self.storage_type) + path)
+        return tree(self._providers, place, depth)
+
+    def __repr__(self) -> str:
+        state = self._providers.last_call(self.storage_type)
+        return (
+            f"<{printable(self.storage_type)}: {state.status}{f', {state.detail}' if state.detail else ''}>"
+        )
+
+    def _repr_html_(self) -> str:
+        place = self._providers.place(self.storage_type)
+        state = self._providers.last_call(self.storage_type)
+        known = {"state": f"{state.status} {state.detail}".strip(), **({"where": place} if place else {})}
+        return as_html(facts(f"Provider {printable(self.storage_type)}", known))
+
+    def _ipython_key_completions_(self) -> list[str]:
+        """Keys and places one level below what has been typed: within a second, or none."""
+        found: list[str] = []
+        worker = Thread(target=lambda: found.extend(self._level(_typed())), daemon=True)
+        worker.start()
+        worker.join(PATIENCE)
+        return list(found)
+
+    def _level(self, typed: str) -> list[str]:
+        try:
+            inside = home(self._providers, self.storage_type)
+            level = typed[: max(typed.rfind(end) for end in "/:") + 1]
+            while True:
+                seen = look(
+                    self._providers,
+                    self.storage_type,
+                    Look(inside + level, limit=OFFERED, budget=_BUDGET, metadata=False),
+                )
+                if seen.rows or seen.places or not level:
+                    break
+                level = ""  # the separators typed are part of a key here
+        except Exception:  # noqa: BLE001 - a completion that fails must not get in the way of typing
+            return []
+        return [place.path.removeprefix(inside) for place in seen.places] + [row.key for row in seen.rows]
+
+
+def known_to_ipython(*types: type) -> None:
+    """Let IPython evaluate ``dm["s3"]`` while completing what follows: it does so for types it knows."""
+    if _shell() is not None:
+        evaluation = import_module("IPython.core.guarded_eval")  # loaded with the first completion otherwise
+        for name in ("limited", "minimal"):
+            policy = getattr(evaluation, "EVALUATION_POLICIES", {}).get(name)
+            allowed: set[type] = getattr(policy, "allowed_getitem", set())
+            allowed.update(types)
+
+
+def _typed() -> str:
+    """The key typed so far, if IPython is asking; it does not say so itself."""
+    text = getattr(getattr(_shell(), "Completer", None), "text_until_cursor", "")
+    found = _TYPED.search(text)
+    return found[2] if found else ""
+
+
+def _shell() -> Any:
+    """The IPython this runs in, if it does."""
+    return getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
