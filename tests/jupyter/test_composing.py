@@ -74,7 +74,7 @@ def test_the_static_form_of_a_table_has_its_columns(postgres_dsn, pg_table):
     dm = DataManager({"pg": PostgreSQLProvider(dsn=postgres_dsn)})
     b = browse(dm, f"pg/public.{pg_table}", static=True)
     assert "Lisbon" in repr(b)
-    assert '<th scope="col">city</th>' in b._repr_html_()
+    assert ">city</th>" in b._repr_html_()
     assert "kind" not in b._repr_html_()
 
 
