@@ -129,7 +129,9 @@ function render({ model, el }) {
 
   function drawFoot() {
     const info = model.get("table"), size = info.measured || {}, failed = model.get("error");
-    extent.textContent = info.extent || "";
+    const mapping = !!model.get("chart").drawn;
+    extent.textContent = mapping ? "" : info.extent || "";
+    previous.hidden = next.hidden = mapping;
     previous.disabled = model.get("page") === 0;
     next.disabled = !info.next;
     further.hidden = !info.stopped;
@@ -138,7 +140,7 @@ function render({ model, el }) {
     measure.hidden = !info.measures || !!size.running;
     measure.textContent = info.measures || "";
     stop.hidden = !size.running;
-    mapped.hidden = !info.mapped || !!model.get("chart").drawn;
+    mapped.hidden = !info.mapped || mapping;
     filterNote.textContent = info.filter_note || "";
     filterNote.hidden = !info.filter_note;
     filter.setAttribute("aria-invalid", String(!!info.filter_note));
