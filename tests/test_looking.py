@@ -125,7 +125,7 @@ def test_html_is_small_safe_and_says_where_it_was_cut(dm: DataManager, tmp_path:
         html = thing._repr_html_()
         tags = Tags(html)
         assert tags.names <= ALLOWED | {"ul", "li"}
-        assert tags.attributes <= {"scope", "open"}
+        assert tags.attributes <= {"scope", "open", "style"}
         assert len(html) <= 6_000
         assert "<script" not in html
     assert "cut here" in dm.tree(depth=3)._repr_html_()

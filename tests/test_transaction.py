@@ -6,7 +6,9 @@ import inspect
 import pickle
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -32,6 +34,7 @@ from praval_storage import (
     storage_enabled,
 )
 from praval_storage.base import Item, StorageResult
+from praval_storage.records import Stored
 from praval_storage.testing import InMemoryProvider
 
 
@@ -593,6 +596,29 @@ def test_a_provider_of_plain_values_that_refuses_everything_has_nothing_to_undo(
     assert outcomes(tx) == []
 
 
+def test_a_provider_that_keeps_neither_times_nor_versions_is_believed(dm: DataManager) -> None:
+    class Timeless(InMemoryProvider):
+        def put(self, items: Sequence[Item], *, overwrite: bool) -> list[StorageResult]:
+            results = super().put(items, overwrite=overwrite)
+            return [replace(result, version=None, created_at=None) for result in results]
+
+        def read(self, keys: Sequence[str], *, bodies: bool = True) -> list[Stored | None]:
+            rows = super().read(keys, bodies=bodies)
+            return [row and row._replace(created_at=None, updated_at=None, version=None) for row in rows]
+
+    dm.register_provider("timeless", Timeless())
+    dm.store(1, "timeless", "k", {"m": 1})
+    before = facts(dm, "k", "timeless")
+    with failing(dm) as tx:
+        with pytest.raises(KeyExistsError):
+            tx.store(2, "timeless", "k", overwrite=False)
+        tx.store(2, "timeless", "k")
+        tx.store(3, "timeless", "new")
+    assert facts(dm, "k", "timeless")[:2] == before[:2]
+    assert not dm.exists_by_key("timeless", "new")
+    assert [outcome for *_, outcome in outcomes(tx)] == ["undone", "undone"]
+
+
 # -- several threads
 
 
@@ -609,6 +635,21 @@ def test_several_threads_may_use_it(dm: DataManager) -> None:
         assert len(tx.list("first")) == 81
     assert [reference.key for reference in dm.list("first")] == ["old"]
     assert len(report_of(tx).undone) == 80
+
+
+def test_calls_take_turns(dm: DataManager) -> None:
+    class Nosy(InMemoryProvider):
+        def put(self, items: Sequence[Item], *, overwrite: bool) -> list[StorageResult]:
+            with ThreadPoolExecutor() as pool:
+                free.append(pool.submit(turn.acquire, blocking=False).result())
+            return super().put(items, overwrite=overwrite)
+
+    free: list[bool] = []
+    dm.register_provider("nosy", Nosy())
+    with dm.transaction() as tx:
+        turn = tx._providers._turn  # type: ignore[attr-defined]
+        tx.store(1, "nosy", "k")
+    assert free == [False]
 
 
 def test_a_thread_that_comes_too_late_is_refused(dm: DataManager) -> None:

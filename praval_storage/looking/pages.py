@@ -37,7 +37,10 @@ def look(providers: ProviderSet, storage_type: str, request: Look) -> Seen:
     def work() -> Seen:
         return provider.look(request) if isinstance(provider, CanBrowse) else _scanned(provider, request)
 
-    return providers.call(storage_type, "look", None, work)
+    seen = providers.call(storage_type, "look", None, work)
+    if provider.read_only and not seen.read_only:
+        return replace(seen, read_only="the provider is registered read-only")
+    return seen
 
 
 def measure(providers: ProviderSet, storage_type: str, path: str) -> Iterator[Measured]:

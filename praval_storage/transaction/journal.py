@@ -135,7 +135,6 @@ class Journal:
         ours = [row for slot, row in fresh.items() if row is not None and slot.key not in saved]
         saved |= self._save(provider, ours)
         for slot in fresh:
-            self.entries.pop(slot, None)
             self.entries[slot] = Entry(provider, saved.get(slot.key), self._written.setdefault(slot.key, []))
         return [self.entries[slot] for slot in slots]
 

@@ -71,7 +71,7 @@ _CURES: dict[type[BaseException], str] = {
     psycopg.errors.InsufficientPrivilege: "Ask the owner of the table to GRANT this role what it needs;"
     " dm.doctor() says what is missing",
     psycopg.errors.ReadOnlySqlTransaction: "This server or database takes no writes: connect to the primary",
-    psycopg.errors.QueryCanceled: "Ask for less at once, or raise statement_timeout",
+    psycopg.errors.QueryCanceled: "Ask for less at once, make an index, or raise statement_timeout=",
     psycopg.errors.LockNotAvailable: "Somebody holds a lock on the table: try again, or raise lock_timeout",
     psycopg.errors.DiskFull: "Free some space on the disk of the server",
     psycopg.errors.InsufficientResources: "The server has no room for this now: try again, or ask for less",
@@ -103,6 +103,7 @@ class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, CanTransact, CanBro
             out.
         sslmode: libpq's ``sslmode``, for example ``"require"``.
         timeout: Seconds to wait for a connection.
+        statement_timeout: Seconds after which the server gives up a statement; ``None`` = as it is set up.
         max_connections: How many there may be at the same time.
         prepare_threshold: Executions after which a statement is prepared on the server; ``None`` = never, as
             PgBouncer before 1.22 needs.
@@ -140,6 +141,7 @@ class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, CanTransact, CanBro
         schema: str | None = None,
         sslmode: str | None = None,
         timeout: float = 5.0,
+        statement_timeout: float | None = None,
         max_connections: int = 4,
         prepare_threshold: int | None = 5,
         client: ConnectionPool[Any] | psycopg.Connection[Any] | None = None,
@@ -159,6 +161,7 @@ class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, CanTransact, CanBro
             timeout,
             max_connections,
             prepare_threshold,
+            statement_timeout,
         )
         if client is not None and settings != PostgreSQLSettings(table=table, schema=schema):
             raise ConfigurationError(
