@@ -304,6 +304,15 @@ def test_a_kernel_that_is_busy_is_waited_for_and_one_that_is_gone_is_told_of(
     assert axe(page) == []
 
 
+def test_a_view_that_has_met_no_kernel_says_what_to_do(host_page: HostPage, dm: DataManager) -> None:
+    go = Event()
+    host_page.host.block(go)
+    page = host_page.show(browse(dm))
+    page.get_by_text("no answer yet: the kernel is busy, or run the cell").wait_for()
+    go.set()
+    page.get_by_text("no answer yet").wait_for(state="hidden")
+
+
 def test_what_expires_counts_down_without_the_kernel(host_page: HostPage, dm: DataManager) -> None:
     dm.store(1, "memory", "soon", ttl=3)
     dm.store(1, "memory", "later", ttl=4_000)
