@@ -20,6 +20,7 @@ NAMED = 3
 """Keys or failures that a message names before it only counts them."""
 
 _NUMERIC = frozenset({"size", "score"})
+_SIDES = (' style="text-align:left"', "")
 _UNITS = ("kB", "MB", "GB", "TB", "PB")
 _THOUSANDS = ("", "k", "M", "G", "T")
 
@@ -44,13 +45,24 @@ def as_text(table: Table) -> str:
 
 def as_html(table: Table) -> str:
     """A plain table that survives in a notebook that is not trusted: no style sheet, no script."""
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.header)
+    are_numbers = [name in _NUMERIC for name in table.header]
+    head = "".join(map(head_cell, map(escape, table.header), are_numbers))
     head = f"<thead><tr>{head}</tr></thead>" if any(table.header) else ""
-    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in table.rows)
+    body = "".join(f"<tr>{''.join(map(_cell, row, are_numbers))}</tr>" for row in table.rows)
     more = f"<p>{_more(table)}</p>" if table.more else ""
     rows = f"<table>{head}<tbody>{body}</tbody></table>" if table.rows else ""
     title = f"<p>{escape(table.title)}</p>" if table.title else ""
     return f"<div>{title}{rows}{more}</div>"
+
+
+def body_cell(html: str, is_number: bool = False) -> str:
+    """A cell of a table. JupyterLab puts all of them to the right, text too, unless it is told."""
+    return f"<td{_SIDES[is_number]}>{html}</td>"
+
+
+def head_cell(html: str, is_number: bool = False) -> str:
+    """The cell above a column."""
+    return f'<th scope="col"{_SIDES[is_number]}>{html}</th>'
 
 
 def facts(title: str, values: Mapping[str, Any], more: int = 0) -> Table:
@@ -147,10 +159,9 @@ def _line(cells: Sequence[str], header: Sequence[str], widths: Sequence[int]) ->
     return f"  {'  '.join(aligned)}".rstrip()
 
 
-def _cell(text: str) -> str:
-    if isinstance(text, Bar):
-        return f'<td><meter min="0" max="1" value="{text.share:.3f}"></meter> {escape(text)}</td>'
-    return f"<td>{escape(text)}</td>"
+def _cell(text: str, is_number: bool) -> str:
+    bar = f'<meter min="0" max="1" value="{text.share:.3f}"></meter> ' if isinstance(text, Bar) else ""
+    return body_cell(bar + escape(text), is_number)
 
 
 def _more(table: Table) -> str:

@@ -46,12 +46,13 @@ def sparkline(values: Sequence[float]) -> str:
 def bars(counts: Sequence[int], width: int = 80, height: int = 20) -> str:
     """Counts as columns of a histogram."""
     high, step = max(counts, default=0) or 1, width / max(1, len(counts))
+    # Strokes take half the text of boxes, and a page may hold many of these.
     path = "".join(
-        f"M{place * step:.4g} {height}v-{height * count / high:.3g}h{max(1.0, step - 1):.3g}V{height}z"
+        f"M{(place + 0.5) * step:.3g} {height}v-{height * count / high:.3g}"
         for place, count in enumerate(counts)
         if count
     )
-    return _svg(f'<path d="{path}" fill="{INK}"/>', width, height)
+    return _svg(f'<path d="{path}" stroke="{INK}" stroke-width="{max(1.0, step - 1):.3g}"/>', width, height)
 
 
 def png(width: int, height: int, channels: int, pixels: bytes) -> bytes:

@@ -12,7 +12,7 @@ from backends import S3_CREDENTIALS, make
 from custom_provider import MyCustomProvider, MyQueryableProvider
 
 from praval_storage import BaseStorageProvider, CanPurge, CanQuery, CanSearch, CanStream, RecordProvider
-from praval_storage.base import CanTransact, HasCollections, HasForeign, HasVectors
+from praval_storage.base import CanBrowse, CanTransact, HasCollections, HasForeign, HasVectors
 from praval_storage.providers import (
     FileSystemProvider,
     FsspecProvider,
@@ -118,15 +118,24 @@ class TestCustomWithQuery(ProviderConformance):
 @pytest.mark.parametrize(
     "provider, capabilities",
     [
-        (FileSystemProvider, {RecordProvider, CanQuery, CanStream, CanPurge, HasCollections}),
+        (FileSystemProvider, {RecordProvider, CanQuery, CanStream, CanPurge, CanBrowse, HasCollections}),
         (
             QdrantProvider,
-            {RecordProvider, CanQuery, CanSearch, HasVectors, CanPurge, HasForeign, HasCollections},
+            {
+                RecordProvider,
+                CanQuery,
+                CanSearch,
+                HasVectors,
+                CanPurge,
+                CanBrowse,
+                HasForeign,
+                HasCollections,
+            },
         ),
-        (S3Provider, {RecordProvider, CanQuery, CanStream, CanPurge, HasCollections}),
-        (FsspecProvider, {RecordProvider, CanQuery, CanStream, CanPurge, HasCollections}),
-        (PostgreSQLProvider, {RecordProvider, CanQuery, CanPurge, CanTransact, HasCollections}),
-        (RedisProvider, {RecordProvider, CanQuery, HasForeign, HasCollections}),
+        (S3Provider, {RecordProvider, CanQuery, CanStream, CanPurge, CanBrowse, HasCollections}),
+        (FsspecProvider, {RecordProvider, CanQuery, CanStream, CanPurge, CanBrowse, HasCollections}),
+        (PostgreSQLProvider, {RecordProvider, CanQuery, CanPurge, CanTransact, CanBrowse, HasCollections}),
+        (RedisProvider, {RecordProvider, CanQuery, CanBrowse, HasForeign, HasCollections}),
         (InMemoryProvider, {RecordProvider, CanQuery, CanPurge}),
         (MyCustomProvider, set()),
     ],
@@ -141,6 +150,7 @@ def test_the_class_line_tells_what_a_provider_can(
         HasVectors,
         CanStream,
         CanPurge,
+        CanBrowse,
         CanTransact,
         HasForeign,
         HasCollections,

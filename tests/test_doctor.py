@@ -131,7 +131,7 @@ def test_the_html_is_small_and_survives_where_nothing_is_trusted(sandbox: Sandbo
     tags = Tags(html)
     assert tags.open == []
     assert tags.tags <= {"div", "p", "details", "summary", "table", "tbody", "tr", "td", "ul", "li"}
-    assert tags.attributes <= {"open"}
+    assert tags.attributes <= {"open", "style"}
 
 
 def test_the_html_of_five_ill_providers_is_small() -> None:

@@ -27,6 +27,8 @@ from praval_storage import (
     storage_enabled,
 )
 from praval_storage.base import is_changing
+from praval_storage.jupyter import browse_provider
+from praval_storage.places import Look
 from praval_storage.providers import (
     FileSystemProvider,
     FsspecProvider,
@@ -309,6 +311,17 @@ def test_a_result_of_a_read_only_manager_loads_later(tmp_path: Path) -> None:
     found = DataManager({"a": provider}, read_only=True).query("a", order_by="n")
     assert isinstance(found, QueryResult)
     assert found.to_dask()["n"].compute().tolist() == [0, 1, 2, 3, 4]
+
+
+def test_looking_around_says_read_only_and_offers_no_delete(tmp_path: Path) -> None:
+    provider = FileSystemProvider(tmp_path)
+    provider.store("k", 1, {})
+    dm = DataManager({"files": provider}, read_only=True)
+    assert dm.look("files", Look()).read_only == "the provider is registered read-only"
+    assert DataManager({"files": provider}).look("files", Look()).read_only == ""
+    for browser in (dm.browse("files", static=True), browse_provider(dm.providers["files"], static=True)):
+        assert browser.state.read_only == "the provider is registered read-only"
+    assert provider.retrieve("k") == 1
 
 
 @pytest.mark.parametrize("first", ["view", "provider"])

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["PAGE_SIZE", "Browser", "browse", "browse_provider", "browse_result"]
 
+PATIENCE = 3.0
+"""Seconds the first page has to come before the browser is shown without it. What is saved of a notebook is
+what was there when it was shown, and a cell that goes on with ``b.rows`` wants some."""
 HINT = "For the live browser: pip install 'praval_storage[jupyter]', then restart the kernel"
 
 
@@ -39,6 +42,7 @@ def browse(
     if widget is None:
         return Browser(dm, path, read_only=read_only, page_size=page_size, look=look, hint=hint)
     browser = Browser(dm, path, read_only=read_only, page_size=page_size, look=look, lanes=Lanes())
+    browser.wait_for_first_page(PATIENCE)
     shown: BrowserWidget = widget(browser)
     return shown
 

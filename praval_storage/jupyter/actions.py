@@ -43,11 +43,11 @@ class Actions:
         """The first step: ask about the record that is selected."""
         state = self._core.state
         if uri and uri == state.selected and not state.read_only:
-            self._core.set(confirm={"uri": uri, "words": f"Delete {uri}?"})
+            self._core.set({"confirm": {"uri": uri, "words": f"Delete {uri}?"}})
 
     def keep(self) -> None:
         """Not to be deleted after all."""
-        self._core.set(confirm={})
+        self._core.set({"confirm": {}})
 
     def confirm_delete(self, uri: str) -> Job | None:
         """The second step; nothing happens unless exactly this record was asked about and is still shown."""
@@ -67,7 +67,7 @@ class Actions:
             return None
         name = DataReference.from_uri(uri)
         task = Task("delete", name.storage_type, f"deleting {name.key}", self._pages.refresh)
-        self._core.set(confirm={})
+        self._core.set({"confirm": {}})
 
         def then(was_there: bool) -> Changes:
             self._viewing.select("")
@@ -113,7 +113,7 @@ class Actions:
                     return None
                 if not last.done and monotonic() - shown >= PAUSE:
                     shown = monotonic()
-                    self._core.set(**self._measured(last))
+                    self._core.set(self._measured(last))
             return last
 
         return self._core.ask(task, work, lambda last: self._measured(last) if last else {})
@@ -123,7 +123,7 @@ class Actions:
         self._core.forget("measure")
         with self._core.lock:
             measured = {**self._core.state.table.get("measured", {}), "running": False}
-            self._core.set(table={**self._core.state.table, "measured": measured})
+            self._core.set({"table": {**self._core.state.table, "measured": measured}})
 
     def _measured(self, measured: Measured) -> Changes:
         parts = [f"{measured.records} records", measured.size.bytes() if measured.size else ""]

@@ -14,21 +14,21 @@ def view_as_code(state: State, pages: Pages) -> str:
     """The record that is selected, else what is listed, else the browser itself."""
     if state.selected_ids and pages.answer is not None:
         keys = f"{{'key': {{'$in': {list(state.selected_ids)!r}}}}}"
-        return _query(state, pages, keys)
+        return _query(state, pages, keys, None)
     if state.selected:
         return f"dm.retrieve({state.selected!r})"
     if not state.path:
         return "dm.browse()"
     if pages.answer is None:
         return f"dm.browse({state.path!r})"
-    return _query(state, pages, repr(_filters(pages)))
+    return _query(state, pages, repr(_filters(pages)), pages.size)
 
 
-def _query(state: State, pages: Pages, filters: str) -> str:
+def _query(state: State, pages: Pages, filters: str, limit: int | None) -> str:
     collection = pages.answer and pages.answer.seen.collection
     parts = [repr(pages.address.storage_type)]
     parts += [filters] if filters != "{}" else []
-    parts += [f"limit={pages.size}"]
+    parts += [f"limit={limit}"]
     parts += [f"order_by={state.sort!r}"] if state.sort else []
     parts += [f"collection={collection!r}"] if collection is not None else []
     return f"dm.query({', '.join(parts)})"

@@ -61,7 +61,7 @@ class Browser:
         self._viewing = Viewing(self._core, self._pages)
         self._actions = Actions(self._core, self._pages, self._viewing)
         self._hint = hint
-        self._pages.go(path)
+        self._opening = self._pages.go(path)
 
     # -- what is chosen
 
@@ -185,9 +185,15 @@ class Browser:
 
     def snapshot(self) -> static.Snapshot:
         """What is shown now, as plain HTML and text that need no kernel."""
-        return static.Snapshot(self._core.state, self._viewing.preview)
+        state = self._core.state
+        return static.Snapshot(state, self._viewing.preview if state.preview else None)
 
     # -- what can be done
+
+    def wait_for_first_page(self, seconds: float) -> None:
+        """Give the provider that was named at the beginning a moment to answer."""
+        if self._opening is not None:
+            self._opening.wait(seconds)
 
     def refresh(self) -> None:
         """Ask for the page again, and see whether providers have come or gone."""
@@ -261,7 +267,7 @@ class Browser:
     def _welcome(self) -> None:
         """A view has been made: what counts down is counted from now."""
         if any(row.get("expires_in") is not None for row in self.state.rows):
-            self._core.set(**self._pages.drawn())
+            self._core.set(self._pages.drawn())
 
     def _chart(self, message: Message) -> Job | None:
         return self._viewing.draw(

@@ -58,7 +58,7 @@ class Core:
         self._busy: dict[str, str] = {}
         self._again: Callable[[], object] | None = None
         self._last: dict[str, str] = {}
-        self.set(badges=self.badges())
+        self.set({"badges": self.badges()})
 
     def watch(self, watcher: Watcher) -> None:
         """Have a function told of what is shown, and of every change: in order, one at a time."""
@@ -66,7 +66,7 @@ class Core:
             self._watchers.append(watcher)
             watcher({name: getattr(self.state, name) for name in NAMES})
 
-    def set(self, **values: Any) -> None:
+    def set(self, values: Changes) -> None:
         """Change what is shown."""
         with self.lock:
             before, self.state = self.state, replace(self.state, **values)
@@ -79,7 +79,7 @@ class Core:
         with self.lock:
             number = self._numbers[task.kind] = self._numbers.get(task.kind, 0) + 1
             self._busy[task.kind] = task.words
-            self.set(busy=self._words())
+            self.set({"busy": self._words()})
         return self._lanes.submit(
             task.lane or task.storage_type, task.kind, lambda: self._run(task, number, work, then)
         )
@@ -90,7 +90,7 @@ class Core:
             for kind in kinds:
                 self._numbers[kind] = self._numbers.get(kind, 0) + 1
                 self._busy.pop(kind, None)
-            self.set(busy=self._words())
+            self.set({"busy": self._words()})
 
     def current(self, kind: str, number: int) -> bool:
         """Whether the question with this number is still the last one of its kind."""
@@ -110,7 +110,9 @@ class Core:
         """Show why a piece of work failed, and offer to try it again."""
         with self.lock:
             self._again = task.again
-            self.set(error=self._error(task, error), badges=self.badges(), notice=f"{task.words} failed")
+            self.set(
+                {"error": self._error(task, error), "badges": self.badges(), "notice": f"{task.words} failed"}
+            )
 
     def close(self) -> None:
         """Drop what is queued and tell nobody any more."""
@@ -131,11 +133,11 @@ class Core:
                 if self._settled(task, number):
                     changed = then(answer)
                     cleared: Changes = {"error": {}} if self.state.error.get("kind") == task.kind else {}
-                    self.set(busy=self._words(), badges=self.badges(), **cleared, **changed)
+                    self.set({"busy": self._words(), "badges": self.badges(), **cleared, **changed})
         except Exception as error:  # noqa: BLE001
             with self.lock:
                 if self._settled(task, number):
-                    self.set(busy=self._words())
+                    self.set({"busy": self._words()})
                     self.fail(task, error)
 
     def _settled(self, task: Task, number: int) -> bool:

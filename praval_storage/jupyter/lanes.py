@@ -31,10 +31,10 @@ class Job:
         """Not to be done any more."""
         self._done.set()
 
-    def wait(self) -> None:
+    def wait(self, seconds: float | None = None) -> None:
         """Until it is done or dropped. A lane that waits for a lane would wait for ever, so it does not."""
         if not isinstance(current_thread(), _LaneThread):
-            self._done.wait()
+            self._done.wait(seconds)
 
 
 class _LaneThread(Thread):

@@ -68,7 +68,7 @@ class Outline:
                 return None
             opened = not node.open if want is None else want
             self.tree = self.tree.opened(node.address, opened)
-            self._core.set(**self.drawn(at))
+            self._core.set(self.drawn(at))
         return self._fill(node, at) if opened and node.inside is None else None
 
     def more(self, path: str, at: Address) -> Job | None:

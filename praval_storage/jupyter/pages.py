@@ -16,6 +16,7 @@ from praval_storage.jupyter.core import Changes, Core, Task
 from praval_storage.jupyter.lanes import Job
 from praval_storage.jupyter.outline import Looker, Outline
 from praval_storage.jupyter.question import Question, parse_question
+from praval_storage.jupyter.state import BLANK
 from praval_storage.places import Look, Seen
 
 STRIDE = 50
@@ -80,19 +81,16 @@ class Pages:
             self.address = parse_address(path, core.dm.providers)
             self.question, self._pages, self.answer = Question(), [Page()], None
             core.forget("list", "preview", "measure", "chart", "reveal")
-            core.set(
-                path=str(self.address), query="", sort="", page=0, selected="", selected_ids=(), rows=(),
-                total=None, table={}, preview={}, chart={}, confirm={}, error={}, read_only=self._read_only,
-            )  # fmt: skip
+            core.set({**BLANK, "path": str(self.address), "read_only": self._read_only})
             self._outline.enter(self.address)
-            core.set(**self._outline.drawn(self.address))
+            core.set(self._outline.drawn(self.address))
         return self.turn_to(0)
 
     def refresh(self) -> Job | None:
         """Ask for the page again, and see whether providers have come or gone."""
         with self._core.lock:
             self._outline.renew()
-            self._core.set(badges=self._core.badges(), **self._outline.drawn(self.address))
+            self._core.set({"badges": self._core.badges(), **self._outline.drawn(self.address)})
         return self.turn_to(self._core.state.page)
 
     def turn_to(self, page: int) -> Job | None:
@@ -109,7 +107,9 @@ class Pages:
                 self.question = parse_question(text)
             except InvalidFilterError as error:
                 self._core.forget("list")
-                self._core.set(query=text, table={**self._core.state.table, "filter_note": str(error)})
+                self._core.set(
+                    {"query": text, "table": {**self._core.state.table, "filter_note": str(error)}}
+                )
                 return None
             self._begin(query=text)
         return self.turn_to(0)
@@ -133,7 +133,7 @@ class Pages:
         """From the first page on, with nothing selected."""
         self._pages = [Page()]
         self._core.forget("preview")
-        self._core.set(page=0, selected="", preview={}, confirm={}, **chosen)
+        self._core.set({"page": 0, "selected": "", "preview": {}, "confirm": {}, **chosen})
 
     def _ask(self, work: Callable[[], Answer]) -> Job:
         words = f"listing {_short(self.address)}"

@@ -59,7 +59,12 @@ class State:
 CHOSEN = ("path", "query", "sort", "page", "selected", "selected_ids")
 """What the user chooses: can be set from Python and linked with other widgets."""
 
+_KEPT = frozenset({"path", "tree", "crumbs", "badges", "busy", "notice"})
+
 NAMES = tuple(each.name for each in fields(State))
+
+BLANK = {name: getattr(State(), name) for name in NAMES if name not in _KEPT}
+"""Where another place begins: nothing chosen, nothing seen."""
 
 
 def changes(before: State, after: State) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from praval_storage.preview import Preview
 
 SHOWN = 20
 """Rows of the static form."""
+WIDEST = 8
+"""Fields of the data that it has as columns."""
 
 
 class Snapshot:
@@ -67,14 +69,25 @@ def _table(state: State) -> Table:
         ]
         return Table("Storage browser", ("provider", "state"), names, 0)
     title = f"Storage browser: {state.path}{_matching(state)}{_extent(state)}"
-    places = [[place["name"], place["kind"], "-", "-"] for place in state.table.get("places", ())]
+    header, rows = _of_data(state, fields) if (fields := _fields(state)) else _of_files(state)
+    places = [[place["name"], place["kind"]] for place in state.table.get("places", ())]
+    lines = [[*line, *["-"] * (len(header) - len(line))] for line in [*places, *rows]]
+    return Table(title, header, lines[:SHOWN], max(0, len(lines) - SHOWN))
+
+
+def _fields(state: State) -> list[str]:
+    columns = state.table.get("columns", ())
+    return [column["name"] for column in columns if column["kind"] == "data"][:WIDEST]
+
+
+def _of_data(state: State, fields: list[str]) -> tuple[tuple[str, ...], list[list[str]]]:
+    rows = [[row["name"], *(each["text"] for each in row["cells"][: len(fields)])] for row in state.rows]
+    return ("key", *fields), rows
+
+
+def _of_files(state: State) -> tuple[tuple[str, ...], list[list[str]]]:
     rows = [[row["name"], row["kind"], row["size_text"], _day(row)] for row in state.rows]
-    return Table(
-        title,
-        ("name", "kind", "size", "modified"),
-        [*places, *rows][:SHOWN],
-        max(0, len(places) + len(rows) - SHOWN),
-    )
+    return ("name", "kind", "size", "modified"), rows
 
 
 def _provider_state(state: State, name: str) -> str:
@@ -89,6 +102,8 @@ def _matching(state: State) -> str:
 def _extent(state: State) -> str:
     if state.error:
         return f": {state.error['title']}: {state.error['class']}"
+    if state.busy and not state.rows:
+        return f", {state.busy} ..."
     extent = state.table.get("extent", "")
     return f", {extent}" if extent else ", no records here" if not state.table.get("places") else ""
 

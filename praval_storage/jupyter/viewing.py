@@ -39,7 +39,7 @@ class Viewing:
         name = DataReference.from_uri(uri) if uri else None
         with core.lock:
             same = uri == core.state.selected
-            core.set(selected=uri, confirm={}, **({} if same else {"preview": {}}))
+            core.set({"selected": uri, "confirm": {}, **({} if same else {"preview": {}})})
             if name is None:
                 core.forget("preview")
                 self.preview = None
@@ -81,17 +81,17 @@ class Viewing:
     def recolour(self, field: str | None) -> None:
         """Colour the points that are shown by another payload field; nobody is asked for that."""
         if self.map is not None:
-            self._core.set(**self._drawn(self.map.coloured_by(field)))
+            self._core.set(self._drawn(self.map.coloured_by(field)))
 
     def undraw(self) -> None:
         """Show the rows again."""
         self.map = None
         self._core.forget("chart")
-        self._core.set(chart={}, selected_ids=())
+        self._core.set({"chart": {}, "selected_ids": ()})
 
     def choose(self, keys: Sequence[str]) -> None:
         """The points in a box."""
-        self._core.set(selected_ids=tuple(keys), notice=f"{len(keys)} points chosen")
+        self._core.set({"selected_ids": tuple(keys), "notice": f"{len(keys)} points chosen"})
 
     def points(self) -> list[bytes]:
         """Places and colours of the points, and their keys, titles and values as JSON."""

@@ -130,13 +130,14 @@ class BrowserWidget(anywidget.AnyWidget):
         self._browser.handle(message, self.send)
 
     def __repr__(self) -> str:
-        return repr(self._browser)
+        # Short, because the text of a box is that of all it holds.
+        return f"{type(self).__name__}({self.path!r})"
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         # Of ipywidgets 7 it is a dict, of anywidget a pair, and nothing where there is no view.
         shown: Any = super()._repr_mimebundle_(**options)
         data, about = shown if isinstance(shown, tuple) else (shown or {}, {})
-        static = {"text/plain": repr(self), "text/html": self._browser._repr_html_()}
+        static = {"text/plain": repr(self._browser), "text/html": self._browser._repr_html_()}
         return {**data, **static}, about
 
 

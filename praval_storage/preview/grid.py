@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from praval_storage.cells import Cell
-from praval_storage.display import Table, as_text, counted
+from praval_storage.display import Table, as_text, body_cell, counted, head_cell
 
 ROWS = 10
 """Rows of a table in the static forms; the browser shows all that were read."""
@@ -65,11 +65,13 @@ class Grid:
 
     def html(self) -> str:
         columns = self.columns[:COLUMNS]
+        shown = [row[:COLUMNS] for row in self.rows[:ROWS]]
+        numbers = [any(row[place].kind == "number" for row in shown) for place in range(len(columns))]
         head = "".join(
-            f'<th scope="col">{escape(each.name)}<br><small>{escape(each.described)}</small></th>'
-            for each in columns
+            head_cell(f"{escape(each.name)}<br><small>{escape(each.described)}</small>", is_number)
+            for each, is_number in zip(columns, numbers, strict=True)
         )
-        body = "".join(f"<tr>{''.join(map(_cell_html, row[:COLUMNS]))}</tr>" for row in self.rows[:ROWS])
+        body = "".join(f"<tr>{''.join(map(_cell_html, row, numbers))}</tr>" for row in shown)
         style = "white-space:pre-wrap"  # two blanks are not one
         table = f'<table style="{style}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
         return f"{table}<p>{escape(self._extent())}</p>"
@@ -89,10 +91,9 @@ class Grid:
         return f"{shape}; shown: {', '.join([*cut, *wide])}" if cut or wide else shape
 
 
-def _cell_html(cell: Cell) -> str:
-    align = ' style="text-align:right"' if cell.kind == "number" else ""
-    text = escape(cell.text)
-    return f"<td{align}>{text}</td>" if cell.kind in _ORDINARY else f"<td><em>{text}</em></td>"
+def _cell_html(value: Cell, is_number: bool) -> str:
+    text = escape(value.text)
+    return body_cell(text if value.kind in _ORDINARY else f"<em>{text}</em>", is_number)
 
 
 _ORDINARY = frozenset({"text", "number", "boolean", "time", "other", "nested"})

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Protocol
 
-from praval_storage.display import Table, as_text, folded, size_text
+from praval_storage.display import Table, as_text, body_cell, folded, printable, size_text
 from praval_storage.pictures import data_uri
 
 LETTERS = 2_000
@@ -150,7 +150,9 @@ class Nearest:
         return {"type": "neighbours", "metric": self.metric, "items": items}
 
     def html(self) -> str:
-        rows = "".join(f"<tr><td>{escape(key)}</td><td>{score}</td></tr>" for key, score in self._rows())
+        rows = "".join(
+            f"<tr>{body_cell(escape(key))}{body_cell(score, True)}</tr>" for key, score in self._rows()
+        )
         return folded(
             f"nearest by {self.metric} ({len(self.items)})", f"<table><tbody>{rows}</tbody></table>"
         )
@@ -159,4 +161,4 @@ class Nearest:
         return as_text(Table(f"nearest by {self.metric}", ("key", "score"), self._rows(), 0))
 
     def _rows(self) -> list[tuple[str, str]]:
-        return [(each.key, f"{each.score:.4g}") for each in self.items]
+        return [(printable(each.key), f"{each.score:.4g}") for each in self.items]

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from praval_storage.cells import cell
-from praval_storage.display import SHOWN, Table, as_text, counted, printable
+from praval_storage.display import SHOWN, Table, as_text, body_cell, counted, head_cell, printable
 from praval_storage.optional import library
 from praval_storage.pictures import bars
 from praval_storage.results.arrow import scalars
@@ -70,6 +70,7 @@ class ColumnProfile:
 
 
 _HEADER = ("column", "type", "nulls", "distinct", "min", "max", "top values")
+_TO_THE_RIGHT = frozenset({"nulls", "distinct", "min", "max", "histogram"})
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -98,7 +99,8 @@ class Profile:
         return as_text(Table(self.title, _HEADER, rows, len(self.columns) - len(rows)))
 
     def _repr_html_(self) -> str:
-        head = "".join(f'<th scope="col">{name}</th>' for name in (*_HEADER, "histogram"))
+        names = (*_HEADER, "histogram")
+        head = "".join(head_cell(name, name in _TO_THE_RIGHT) for name in names)
         rows = "".join(map(_row_html, self.columns[:SHOWN]))
         rest = len(self.columns) - SHOWN
         more = f"<p>... {counted(rest, 'more column')}; .to_pandas() has all</p>" if rest > 0 else ""
@@ -144,6 +146,8 @@ def _of_array(name: str, array: pa.Array) -> ColumnProfile:
 
 
 def _counts(there: pa.Array) -> pa.Array | None:
+    if pa.types.is_floating(there.type):
+        there = pc.add(there, pa.scalar(0.0, there.type))  # -0.0 is 0.0, as in filters
     try:
         return pc.value_counts(there.storage if isinstance(there, pa.ExtensionArray) else there)
     except pa.ArrowException:
@@ -221,10 +225,13 @@ def _of_objects(name: str, values: Sequence[Any]) -> ColumnProfile:
 
 
 def _row_html(column: ColumnProfile) -> str:
-    words = "".join(f"<td>{escape(word)}</td>" for word in column.cells())
+    words = "".join(
+        body_cell(escape(word), name in _TO_THE_RIGHT)
+        for name, word in zip(_HEADER, column.cells(), strict=True)
+    )
     alt = f"histogram: {', '.join(map(str, column.histogram))}"
     picture = f'<img src="{bars(column.histogram)}" alt="{alt}">' if column.histogram else "-"
-    return f"<tr>{words}<td>{picture}</td></tr>"
+    return f"<tr>{words}{body_cell(picture, True)}</tr>"
 
 
 def _word(value: Any) -> str:

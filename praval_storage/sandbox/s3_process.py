@@ -64,6 +64,19 @@ class Watched:
             self._condition.wait_for(lambda: not self._under_way, timeout=10)
 
 
+class Services:
+    """moto's services; S3 at once, as moto looks for the service of a request one request at a time."""
+
+    def __init__(self) -> None:
+        self._s3 = create_backend_app("s3")
+        self._others = DomainDispatcherApplication(create_backend_app)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request."""
+        of_s3 = "/s3/aws4_request" in environ.get("HTTP_AUTHORIZATION", "")
+        return (self._s3 if of_s3 else self._others)(environ, start_response)
+
+
 class _Handler(MotoRequestHandler):
     def log_request(self, code: Any = "-", size: Any = "-") -> None:
         """Log nothing: a line for each request is what the server would spend its time with."""
@@ -99,7 +112,7 @@ def main() -> None:
     objects.load()
     if objects.is_new:
         objects.make_bucket(wanted.bucket, wanted.region)
-    application = Watched(DomainDispatcherApplication(create_backend_app))
+    application = Watched(Services())
     run_wsgi_app(application, create_environ(headers={"Host": "localhost"}))  # loads what it loads lazily
     server = make_server(wanted.host, wanted.port, application, threaded=True, request_handler=_Handler)
     # shutdown() waits for serve_forever(), which the signal has interrupted in this very thread.

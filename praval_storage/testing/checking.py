@@ -10,6 +10,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 import pytest
 
@@ -122,17 +123,24 @@ def check_provider(make: Make, *, parts: Collection[str] | None = None) -> Confo
         ConfigurationError: What is made is no provider, there is no such part, or pytest could not run.
     """
     run = _Run(make, parts, _name_of(make))
-    said = io.StringIO()
-    with TemporaryDirectory() as folder, redirect_stdout(said), redirect_stderr(said):
-        places = ["--rootdir", folder, "--basetemp", str(Path(folder, "tests"))]
-        code = pytest.main([*_OPTIONS, *places], plugins=[run])
+    code, said = _run_pytest(run)
     if unknown := set(parts or ()) - {*run.known}:
         raise ConfigurationError(
             f"The suite has no part {', '.join(sorted(unknown))}", hint=f"Its parts: {', '.join(run.known)}"
         )
     if code not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
-        raise ConfigurationError(f"pytest could not run the suite:\n{said.getvalue()}")
+        raise ConfigurationError(f"pytest could not run the suite:\n{said}")
     return Conformance(run.provider, tuple(run.tests.values()))
+
+
+def _run_pytest(run: _Run) -> tuple[int, str]:
+    """What pytest answers, and what it prints."""
+    said = io.StringIO()
+    with TemporaryDirectory() as folder, patch.dict(os.environ), redirect_stdout(said), redirect_stderr(said):
+        for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
+            os.environ.pop(name, None)
+        places = ["--rootdir", folder, "--basetemp", str(Path(folder, "tests"))]
+        return pytest.main([*_OPTIONS, *places], plugins=[run]), said.getvalue()
 
 
 def _name_of(make: Make) -> str:

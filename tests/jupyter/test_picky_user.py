@@ -404,12 +404,15 @@ def test_09_kernel_busy_and_kernel_restarted_in_lab(lab_page: LabPage, shot: Cal
     row(out, "day-003.json").wait_for()
     lab.page.evaluate(
         """() => { const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
-        window.busyCell = kernel.requestExecute({ code: "import time; time.sleep(4)" }).done; }"""
+        const code = "from pathlib import Path; import time\nwhile not Path('go').exists(): time.sleep(0.05)";
+        window.busyCell = kernel.requestExecute({ code }).done; }"""
     )
     lab.page.wait_for_function(
         "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'busy'"
     )
     row(out, "day-004.json").click()
+    shows(out.locator(".doing"), "kernel busy, waiting…")
+    (lab.lab.root / "go").touch()
     shows(title(out), "day-004.json")
     lab.page.evaluate("() => window.busyCell")
     lab.page.evaluate(

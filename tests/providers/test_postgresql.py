@@ -20,6 +20,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 from psycopg_pool import ConnectionPool
 
 from praval_storage import DataManager, DataReference
@@ -248,7 +249,7 @@ def test_no_name_or_key_gets_into_a_statement(postgres_dsn: str, native: Native,
         assert dm.query(PG, {"key": name, f"data.a.{name}" if "." not in name else "a": name}).keys == [name]
         assert dm.list(PG, name).keys == [name]
         assert dm.query(PG, {"key": {"$contains": name}}, order_by="-created_at").keys == [name]
-        assert name in made.collections()
+        assert name in [made.in_collection(listed).settings.table for listed in made.collections()]
         assert dm.delete_by_key(PG, name)
         assert dm.list(PG).keys == ["other"]
         assert native("SELECT count(*) FROM {}", table=name) == [(1,)]
@@ -759,3 +760,24 @@ def test_a_scan_without_bodies_reads_none(dm: DataManager, provider: PostgreSQLP
     dm.store({"n": 1}, PG, "k", {"kind": "x"})
     [row] = provider.scan(Scan(bodies=False)).rows
     assert (row.body, row.size, row.metadata) == (None, 7, b'{"kind":"x"}')
+
+
+def test_a_statement_that_takes_too_long_is_given_up(
+    dm: DataManager, native: Native, postgres_dsn: str
+) -> None:
+    dm.store(1, PG, "k")
+    dsn = make_conninfo(postgres_dsn, options="-c default_transaction_read_only=on")
+    with PostgreSQLProvider(dsn=dsn, schema=native.schema, statement_timeout=0.1) as hurried:
+        with native.connection.transaction():
+            native("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE")
+            with pytest.raises(StorageTimeoutError, match=r"statement timeout.*raise statement_timeout="):
+                hurried.retrieve("k")
+        assert hurried.retrieve("k") == 1
+        with pytest.raises(StoragePermissionError, match=r"read-only transaction.*connect to the primary"):
+            hurried.store("k", 2, {})
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), 0.0001])
+def test_a_statement_timeout_is_a_time(seconds: float) -> None:
+    with pytest.raises(ConfigurationError, match="statement_timeout"):
+        PostgreSQLProvider(statement_timeout=seconds)

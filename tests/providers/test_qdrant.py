@@ -787,7 +787,7 @@ def test_settings_from_the_environment(tmp_path: Path) -> None:
         {"collection_name": ""},
         {"path": "p", "client": object()},
     ],
-    ids=repr,
+    ids="-".join,
 )
 def test_settings_that_make_no_sense(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):

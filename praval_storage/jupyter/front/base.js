@@ -99,8 +99,7 @@ async function copy(text, said, shown) {
   }
 }
 
-/** Hands a file to the browser. */
-function save(name, url) {
-  const link = h("a", { href: url, download: name, rel: "noopener" });
-  link.click();
+/** Hands a file to the browser. A link to another host opens in a tab of its own: it must not replace the notebook. */
+function save(name, url, elsewhere = false) {
+  h("a", { href: url, download: name, rel: "noopener noreferrer", target: elsewhere ? "_blank" : null }).click();
 }

@@ -3,7 +3,7 @@
 /** Questions to the kernel, each with a number; says when the kernel is busy with a cell, or gone. */
 function wire(model, said) {
   const me = Math.random().toString(36).slice(2, 10), open = new Map();
-  let count = 0, dead = false, timer;
+  let count = 0, dead = false, met = false, timer;
 
   function send(op, more) {
     if (dead) return null;
@@ -19,7 +19,7 @@ function wire(model, said) {
     }
     open.set(id, { heard: false, answer: null });
     clearTimeout(timer);
-    timer = setTimeout(() => { if ([...open.values()].some((each) => !each.heard)) said("waiting"); }, 1500);
+    timer = setTimeout(() => { if ([...open.values()].some((each) => !each.heard)) said(met ? "waiting" : "silent"); }, 1500);
     return id;
   }
 
@@ -27,7 +27,7 @@ function wire(model, said) {
     const question = open.get(message.ask);
     if (!question) return; // another view asked
     if (message.op === "heard") {
-      question.heard = true;
+      question.heard = met = true;
       if (!question.answer) open.delete(message.ask);
       if (![...open.values()].some((each) => !each.heard)) said("heard");
     } else if (question.answer && question.answer((buffers || []).map((each) => new Uint8Array(each.buffer || each, each.byteOffset || 0, each.byteLength)), message) !== false) {
@@ -129,7 +129,9 @@ function render({ model, el }) {
 
   function drawFoot() {
     const info = model.get("table"), size = info.measured || {}, failed = model.get("error");
-    extent.textContent = info.extent || "";
+    const mapping = !!model.get("chart").drawn;
+    extent.textContent = mapping ? "" : info.extent || "";
+    previous.hidden = next.hidden = mapping;
     previous.disabled = model.get("page") === 0;
     next.disabled = !info.next;
     further.hidden = !info.stopped;
@@ -138,7 +140,7 @@ function render({ model, el }) {
     measure.hidden = !info.measures || !!size.running;
     measure.textContent = info.measures || "";
     stop.hidden = !size.running;
-    mapped.hidden = !info.mapped || !!model.get("chart").drawn;
+    mapped.hidden = !info.mapped || mapping;
     filterNote.textContent = info.filter_note || "";
     filterNote.hidden = !info.filter_note;
     filter.setAttribute("aria-invalid", String(!!info.filter_note));
@@ -154,6 +156,7 @@ function render({ model, el }) {
     root.setAttribute("aria-busy", String(!!busy));
     clearTimeout(slow);
     if (state === "waiting") show("kernel busy, waiting…");
+    else if (state === "silent") show("no answer yet: the kernel is busy, or run the cell");
     else if (busy && state !== "dead") slow = setTimeout(() => show(`${busy}…`), 150);
     else show("");
     function show(words) { spin.hidden = !words; doing.textContent = words; doing.title = words; }

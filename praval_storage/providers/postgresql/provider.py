@@ -35,7 +35,8 @@ from praval_storage.filters import EVERYTHING
 from praval_storage.places import Look, Measured, Seen, from_token
 from praval_storage.providers.postgresql import browsing
 from praval_storage.providers.postgresql.browsing import Bounded
-from praval_storage.providers.postgresql.browsing_rows import Records, Rows
+from praval_storage.providers.postgresql.browsing_records import Records
+from praval_storage.providers.postgresql.browsing_rows import Rows
 from praval_storage.providers.postgresql.checkup import examine
 from praval_storage.providers.postgresql.connections import Connections
 from praval_storage.providers.postgresql.existing import ExistingTable
@@ -71,7 +72,7 @@ _CURES: dict[type[BaseException], str] = {
     psycopg.errors.InsufficientPrivilege: "Ask the owner of the table to GRANT this role what it needs;"
     " dm.doctor() says what is missing",
     psycopg.errors.ReadOnlySqlTransaction: "This server or database takes no writes: connect to the primary",
-    psycopg.errors.QueryCanceled: "Ask for less at once, or raise statement_timeout",
+    psycopg.errors.QueryCanceled: "Ask for less at once, make an index, or raise statement_timeout=",
     psycopg.errors.LockNotAvailable: "Somebody holds a lock on the table: try again, or raise lock_timeout",
     psycopg.errors.DiskFull: "Free some space on the disk of the server",
     psycopg.errors.InsufficientResources: "The server has no room for this now: try again, or ask for less",
@@ -103,6 +104,7 @@ class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, CanTransact, CanBro
             out.
         sslmode: libpq's ``sslmode``, for example ``"require"``.
         timeout: Seconds to wait for a connection.
+        statement_timeout: Seconds after which the server gives up a statement; ``None`` = as it is set up.
         max_connections: How many there may be at the same time.
         prepare_threshold: Executions after which a statement is prepared on the server; ``None`` = never, as
             PgBouncer before 1.22 needs.
@@ -140,6 +142,7 @@ class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, CanTransact, CanBro
         schema: str | None = None,
         sslmode: str | None = None,
         timeout: float = 5.0,
+        statement_timeout: float | None = None,
         max_connections: int = 4,
         prepare_threshold: int | None = 5,
         client: ConnectionPool[Any] | psycopg.Connection[Any] | None = None,
@@ -159,6 +162,7 @@ class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, CanTransact, CanBro
             timeout,
             max_connections,
             prepare_threshold,
+            statement_timeout,
         )
         if client is not None and settings != PostgreSQLSettings(table=table, schema=schema):
             raise ConfigurationError(
@@ -270,11 +274,11 @@ class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, CanTransact, CanBro
     def _rows(self, connections: Connections, schema: str, table: str, request: Look) -> Seen:
         own = (schema, table) == (self._own_schema(), self.settings.table)
         collection = None if own else collection_of(schema, table)
-        source = self if collection is None else self.in_collection(collection)
         with connections.connection() as connection:
             facts = browsing.facts(connection, schema, table)
         if facts is None:
             return Seen(note="There is no such table, or it may not be read")
+        source = self if collection is None else self.in_collection(collection)
         if facts.is_ours:
             statements = Statements((schema, table))
             seen = Records(connections, statements, source.load).look(source, request)

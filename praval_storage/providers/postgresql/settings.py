@@ -42,6 +42,7 @@ class PostgreSQLSettings(Settings):
         max_connections: How many there may be at the same time.
         prepare_threshold: Executions after which a statement is prepared on the server; ``None`` = never, as
             PgBouncer before 1.22 needs.
+        statement_timeout: Seconds after which the server gives up a statement; ``None`` = as it is set up.
     """
 
     host: str = field(default="localhost", metadata=variables("POSTGRES_HOST"))
@@ -56,12 +57,17 @@ class PostgreSQLSettings(Settings):
     timeout: float = 5.0
     max_connections: int = 4
     prepare_threshold: int | None = 5
+    statement_timeout: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("table", "schema"):
             check_name(name, getattr(self, name))
         if not self.timeout > 0:
             raise ConfigurationError(f"timeout must be a positive number of seconds, not {self.timeout!r}")
+        if self.statement_timeout is not None and not self.statement_timeout >= 0.001:
+            raise ConfigurationError(
+                f"statement_timeout must be 1 ms or more, not {self.statement_timeout!r}"
+            )
         if self.max_connections < 1:
             raise ConfigurationError(f"max_connections must be at least 1, not {self.max_connections!r}")
         if self.sslmode is not None and self.sslmode not in SSL_MODES:
@@ -104,6 +110,9 @@ class PostgreSQLSettings(Settings):
             **given,
             "sslmode": self.sslmode or given.get("sslmode"),
         }
+        if self.statement_timeout is not None:
+            limit = f"-c statement_timeout={round(1_000 * self.statement_timeout)}"
+            given["options"] = f"{given.get('options') or ''} {limit}".lstrip()
         options = {name: value for name, value in given.items() if value is not None}
         return options | {"connect_timeout": max(1, math.ceil(self.timeout))}
 
