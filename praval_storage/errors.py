@@ -126,7 +126,8 @@ class TransactionError(StorageError, RuntimeError):
     report: Any = None
 
     def __reduce__(self) -> Any:
-        return (*super().__reduce__(), {"report": self.report})
+        rest = [] if self.report is None else [{"report": self.report}]
+        return (*super().__reduce__(), *rest)
 
 
 class UnsupportedOperationError(StorageError, NotImplementedError):
