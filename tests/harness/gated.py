@@ -16,6 +16,7 @@ class Gated(InMemoryProvider):
         entered: Set when a scan has come to the gate.
         refusal: What scans raise.
         threads: Names of the threads that scanned, in order.
+        at_work: How many scans are at work.
         most: How many scans were at work at the same time, at most.
     """
 
@@ -25,14 +26,14 @@ class Gated(InMemoryProvider):
         self.gate.set()
         self.refusal: Exception | None = None
         self.threads: list[str] = []
-        self.most = self._now = 0
+        self.most = self.at_work = 0
         self._count = Lock()
 
     def scan(self, request: Scan) -> Scanned:
         with self._count:
             self.threads.append(current_thread().name)
-            self._now += 1
-            self.most = max(self.most, self._now)
+            self.at_work += 1
+            self.most = max(self.most, self.at_work)
         try:
             self.entered.set()
             assert self.gate.wait(30)
@@ -41,4 +42,4 @@ class Gated(InMemoryProvider):
             return super().scan(request)
         finally:
             with self._count:
-                self._now -= 1
+                self.at_work -= 1

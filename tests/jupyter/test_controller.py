@@ -410,6 +410,7 @@ def test_a_provider_that_hangs_holds_up_neither_the_caller_nor_the_others(dm: Da
     b.path = "files/reports/2026/"
     assert len(b.rows) == 25
     assert b.busy == ""
+    assert memory.at_work == 1, "the first question is still being asked"
     memory.gate.set()
     b.path = "memory"  # behind the old question, whose answer nobody sees
     assert b.path == "memory"

@@ -304,6 +304,15 @@ def test_a_kernel_that_is_busy_is_waited_for_and_one_that_is_gone_is_told_of(
     assert axe(page) == []
 
 
+def test_a_view_that_has_met_no_kernel_says_what_to_do(host_page: HostPage, dm: DataManager) -> None:
+    go = Event()
+    host_page.host.block(go)
+    page = host_page.show(browse(dm))
+    page.get_by_text("no answer yet: the kernel is busy, or run the cell").wait_for()
+    go.set()
+    page.get_by_text("no answer yet").wait_for(state="hidden")
+
+
 def test_what_expires_counts_down_without_the_kernel(host_page: HostPage, dm: DataManager) -> None:
     dm.store(1, "memory", "soon", ttl=3)
     dm.store(1, "memory", "later", ttl=4_000)
@@ -319,3 +328,65 @@ def test_what_expires_counts_down_without_the_kernel(host_page: HostPage, dm: Da
     go.set()
     row(page, "soon").wait_for(state="hidden")
     assert [each["key"] for each in b.rows] == ["later", "never"]
+
+
+# -- every state, in light and dark, for everybody
+
+
+def states(page: Page, dm: DataManager, b: Any, go: Event) -> Iterator[str]:
+    """Leads the browser through its states, and says which it is in."""
+    memory: Any = dm.providers["memory"]
+    page.get_by_text("Open a provider on the left.").wait_for()
+    yield "never opened"
+    b.path = "memory"
+    page.get_by_text("Nothing here yet.").wait_for()
+    yield "empty"
+    b.path = "files"
+    page.get_by_text("No records directly here: open a place above.").wait_for()
+    yield "only places"
+    b.path = "files/reports/2026/"
+    row(page, "day-001.json").click()
+    wait_for_text(title(page), "day-001.json")
+    yield "a record"
+    page.get_by_role("button", name="delete…").click()
+    page.get_by_role("alertdialog").wait_for()
+    yield "a question"
+    page.keyboard.press("Escape")
+    b.query = "nothing like this"
+    page.get_by_text("Nothing here matches the filter.").wait_for()
+    yield "no match"
+    b.query = "{"
+    page.get_by_text("is not a filter yet").wait_for()
+    yield "half a filter"
+    memory.gate.clear()
+    memory.refusal = ConnectionRefusedError("refused")
+    page.get_by_role("treeitem", name="memory").click()
+    wait_for_text(page.locator(".doing"), "listing memory…")
+    yield "loading"
+    memory.gate.set()
+    wait_for_text(page.get_by_role("alert"), "refused")
+    yield "failed"
+    page.get_by_role("button", name="refresh").click()
+    page.get_by_text("kernel busy, waiting…").wait_for()
+    yield "busy"
+    go.set()
+    page.get_by_text("kernel busy, waiting…").wait_for(state="hidden")
+    page.evaluate("() => { window.kernelGone = true; }")
+    page.get_by_role("button", name="refresh").click()
+    page.get_by_text("run the cell again").wait_for()
+    yield "gone"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark", "contrast"])
+def test_every_state_is_accessible(
+    host_page: HostPage, dm: DataManager, axe: Axe, shot: Callable[..., None], theme: str
+) -> None:
+    b, go = browse(dm), Event()
+    page = host_page.show(b, theme)
+    for state in states(page, dm, b, go):
+        if state != "loading":
+            host_page.settle(b)
+        shot(page, f"state-{theme}-{state.replace(' ', '-')}")
+        assert axe(page) == [], state
+        if state == "failed":
+            host_page.host.block(go)

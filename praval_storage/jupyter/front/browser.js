@@ -3,7 +3,7 @@
 /** Questions to the kernel, each with a number; says when the kernel is busy with a cell, or gone. */
 function wire(model, said) {
   const me = Math.random().toString(36).slice(2, 10), open = new Map();
-  let count = 0, dead = false, timer;
+  let count = 0, dead = false, met = false, timer;
 
   function send(op, more) {
     if (dead) return null;
@@ -19,7 +19,7 @@ function wire(model, said) {
     }
     open.set(id, { heard: false, answer: null });
     clearTimeout(timer);
-    timer = setTimeout(() => { if ([...open.values()].some((each) => !each.heard)) said("waiting"); }, 1500);
+    timer = setTimeout(() => { if ([...open.values()].some((each) => !each.heard)) said(met ? "waiting" : "silent"); }, 1500);
     return id;
   }
 
@@ -27,7 +27,7 @@ function wire(model, said) {
     const question = open.get(message.ask);
     if (!question) return; // another view asked
     if (message.op === "heard") {
-      question.heard = true;
+      question.heard = met = true;
       if (!question.answer) open.delete(message.ask);
       if (![...open.values()].some((each) => !each.heard)) said("heard");
     } else if (question.answer && question.answer((buffers || []).map((each) => new Uint8Array(each.buffer || each, each.byteOffset || 0, each.byteLength)), message) !== false) {
@@ -156,6 +156,7 @@ function render({ model, el }) {
     root.setAttribute("aria-busy", String(!!busy));
     clearTimeout(slow);
     if (state === "waiting") show("kernel busy, waiting…");
+    else if (state === "silent") show("no answer yet: the kernel is busy, or run the cell");
     else if (busy && state !== "dead") slow = setTimeout(() => show(`${busy}…`), 150);
     else show("");
     function show(words) { spin.hidden = !words; doing.textContent = words; doing.title = words; }

@@ -74,7 +74,7 @@ function previewView({ model, ask, wait, root, say }) {
     const pieces = [];
     wait("download", { uri }, ([bytes], message) => {
       if (message.op === "link") {
-        if (message.url) save(message.name, message.url, true);
+        if (/^https?:/.test(message.url)) save(message.name, message.url, true);
         else { shown.hidden = false; shown.textContent = message.words; say(message.words); }
         return true;
       }
