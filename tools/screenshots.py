@@ -31,7 +31,6 @@ IMAGES = ROOT / "docs" / "images"
 NOTEBOOK = ROOT / "notebooks" / "05_browsers.ipynb"
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 WIDTH, SCALE = 1160, 1.25  # of the page in CSS pixels, and picture pixels for each: not quite 1,400 wide
-COLOURS = 255  # a palette makes the files a third of their size, and nobody sees it
 MOST = 200_000  # bytes
 # The first call to a provider imports its driver, which is not what a browser usually says of it.
 WARM_UP = "for name in 2 * [*dm.providers]:\n    dm.ls(name)"
@@ -72,9 +71,9 @@ SHOTS = {
     "map": Shot(['vectors = dm.browse("qdrant/digits")\nvectors'], open_the_map),
     "query": Shot(
         [
-            'wines = dm.query("postgresql", {"alcohol": {"$gt": 14}}, collection="wines", order_by="-colour")\n'
-            'wines.to_pandas(columns=["key", "cultivar", "alcohol", "colour"]).head(4)',
-            'wines.profile(columns=["cultivar", "alcohol", "colour"])',
+            'red = dm.query("postgresql", {"alcohol": {"$gt": 14}}, collection="wines", order_by="-colour")\n'
+            'red.to_pandas(columns=["key", "cultivar", "alcohol", "colour"]).head(4)',
+            'red.profile(columns=["cultivar", "alcohol", "colour"])',
         ]
     ),
 }
@@ -152,8 +151,8 @@ def save(page: Page, cells: Sequence[Locator], path: Path) -> int:
     bottom = boxes[-1]["y"] + boxes[-1]["height"]
     clip = {"x": x, "y": y, "width": boxes[0]["width"], "height": bottom - y}
     picture = Image.open(io.BytesIO(page.screenshot(clip=clip)))  # type: ignore[arg-type]
-    reduced = picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
-    reduced.save(path, optimize=True)
+    # No palette: it would take the colours of a legend for those of their neighbours.
+    picture.convert("RGB").save(path, optimize=True)
     return path.stat().st_size
 
 
