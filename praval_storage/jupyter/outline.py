@@ -41,7 +41,6 @@ class Outline:
 
     def enter(self, address: Address) -> Job | None:
         """Open the tree down to an address, asking for what has not been met on the way."""
-        self.tree = self.tree.opened(address)
         return self._reveal(address) if address.storage_type and self.tree.find(address) is None else None
 
     def learn(self, address: Address, seen: Seen) -> None:

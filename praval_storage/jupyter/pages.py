@@ -18,6 +18,7 @@ from praval_storage.jupyter.outline import Looker, Outline
 from praval_storage.jupyter.question import Question, parse_question
 from praval_storage.jupyter.state import BLANK
 from praval_storage.places import Look, Seen
+from praval_storage.records import MISSING
 
 STRIDE = 50
 """Pages that are passed at most to reach one whose token is not known yet."""
@@ -82,9 +83,12 @@ class Pages:
             self.question, self._pages, self.answer = Question(), [Page()], None
             core.forget("list", "preview", "measure", "chart", "reveal")
             core.set({**BLANK, "path": str(self.address), "read_only": self._read_only})
-            self._outline.enter(self.address)
+            self._outline.tree = self._outline.tree.opened(self.address)
             core.set(self._outline.drawn(self.address))
-        return self.turn_to(0)
+        job = self.turn_to(0)
+        # Rows first: the way down to a place that has not been met may take several questions.
+        self._outline.enter(self.address)
+        return job
 
     def refresh(self) -> Job | None:
         """Ask for the page again, and see whether providers have come or gone."""
@@ -157,10 +161,14 @@ class Pages:
     def _page(self, wanted: Wanted, page: Page) -> tuple[Look, Seen]:
         (name, place), (text, where), sort, _ = wanted
         order = parse_order(sort or None)
-        # The tree may have learned only now, on this very lane, what kind of place this is.
         bodies = self._outline.kind(wanted.address) in _IN_COLUMNS
         look = Look(place, text, where, order, self.size, page.token, bodies=bodies)
-        return look, self._look(name, look)
+        seen = self._look(name, look)
+        if seen.columns and not bodies and any(row.body is None and row.data is MISSING for row in seen.rows):
+            # The tree has not met this place yet, and it turns out to be one of columns.
+            look = replace(look, bodies=True)
+            seen = self._look(name, look)
+        return look, seen
 
     def _shown(self, answer: Answer) -> Changes:
         page, self._pages, _, seen = answer
