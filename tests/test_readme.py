@@ -96,3 +96,13 @@ def test_the_links_lead_somewhere():
 def test_the_tables_say_what_the_backends_answer():
     command = [sys.executable, ROOT / "tools" / "support_matrix.py", "--check"]
     assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+
+
+def test_every_picture_is_there_in_both_themes_and_small():
+    names = re.findall(r'(?:srcset|src)="(docs/images/[^"]+)"', README)
+    assert sorted(names) == sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs/images").glob("*"))
+    assert {name.replace("-dark.", "-light.") for name in names if "-dark." in name} == {
+        name for name in names if "-light." in name
+    }
+    assert all((ROOT / name).stat().st_size < 200_000 for name in names)
+    assert README.count("<img") == README.count('alt="') == len(names) / 2
