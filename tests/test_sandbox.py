@@ -32,8 +32,6 @@ from praval_storage.errors import ConfigurationError, StorageConnectionError
 from praval_storage.sandbox import Sandbox, folders, postgresql, service
 from praval_storage.sandbox.processes import Process
 
-pytestmark = pytest.mark.xdist_group("sandbox")
-
 ALL = ("filesystem", "s3", "postgresql", "redis", "qdrant")
 SERVERS = ("s3", "postgresql", "redis")
 OWNER = Path(__file__).with_name("sandbox_owner.py")
