@@ -71,9 +71,10 @@ SHOTS = {
     "map": Shot(['vectors = dm.browse("qdrant/digits")\nvectors'], open_the_map),
     "query": Shot(
         [
-            'red = dm.query("postgresql", {"alcohol": {"$gt": 14}}, collection="wines", order_by="-colour")\n'
-            'red.to_pandas(columns=["key", "cultivar", "alcohol", "colour"]).head(4)',
-            'red.profile(columns=["cultivar", "alcohol", "colour"])',
+            'strong = {"alcohol": {"$gt": 14}}\n'
+            'wines = dm.query("postgresql", strong, collection="wines", order_by="-colour")\n'
+            'wines.to_pandas(columns=["key", "cultivar", "alcohol", "colour"]).head(4)',
+            'wines.profile(columns=["cultivar", "alcohol", "colour"])',
         ]
     ),
 }

@@ -718,7 +718,7 @@ class TestCredentials:
             (("s3:ListBucket", "s3:PutObject", "s3:AbortMultipartUpload"), ["s3:GetObject"]),
             (("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"), ["s3:ListBucket"]),
         ],
-        ids=lambda given: "+".join(given),
+        ids="+".join,
     )
     def test_the_doctor_names_the_rights_that_are_missing_and_leaves_nothing(
         self, own_server: Server, actions: tuple[str, ...], missing: list[str]
