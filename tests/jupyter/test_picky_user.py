@@ -406,11 +406,11 @@ def test_09_kernel_busy_and_kernel_restarted_in_lab(lab_page: LabPage, shot: Cal
     lab.page.evaluate(
         """() => { const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
         const code = `from pathlib import Path; import time\nwhile not Path("go").exists(): time.sleep(0.05)`;
-        window.busyCell = kernel.requestExecute({ code }).done; }"""
+        const future = kernel.requestExecute({ code });
+        future.onIOPub = ({ header }) => { window.began ||= header.msg_type === "execute_input"; };
+        window.busyCell = future.done; }"""
     )
-    lab.page.wait_for_function(
-        "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'busy'"
-    )
+    lab.page.wait_for_function("() => window.began")
     row(out, "day-004.json").click()
     shows(out.locator(".doing"), "kernel busy, waiting…")
     (lab.lab.root / "go").touch()
