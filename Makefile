@@ -18,7 +18,7 @@ NBVAL := $(if $(NOTEBOOKS),--nbval-lax --nbval-current-env $(NOTEBOOKS))
 PYTEST := $(BIN)/python -m pytest
 # In so many processes; tests/conftest.py says which tests stay together.
 WORKERS ?= 2
-PARALLEL := -n $(WORKERS) --dist loadgroup
+PARALLEL := -n $(WORKERS)
 # JupyterLab refuses to run as root, as which containers run, unless it is told to.
 ROOT_TOO := $(if $(filter 0,$(shell id -u)),--allow-root)
 

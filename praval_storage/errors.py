@@ -11,7 +11,7 @@ StorageError
 ├── StorageConnectionError        (ConnectionError)
 ├── StoragePermissionError        (PermissionError)
 ├── StorageTimeoutError           (TimeoutError)
-├── TransactionError
+├── TransactionError              (RuntimeError)
 └── UnsupportedOperationError     (NotImplementedError)
 """
 
@@ -115,7 +115,7 @@ class StorageTimeoutError(StorageError, TimeoutError):
     """The backend did not answer in time."""
 
 
-class TransactionError(StorageError):
+class TransactionError(StorageError, RuntimeError):
     """A transaction is over, or was rolled back and not all of it could be undone.
 
     Attributes:
@@ -126,7 +126,8 @@ class TransactionError(StorageError):
     report: Any = None
 
     def __reduce__(self) -> Any:
-        return (*super().__reduce__(), {"report": self.report})
+        rest = [] if self.report is None else [{"report": self.report}]
+        return (*super().__reduce__(), *rest)
 
 
 class UnsupportedOperationError(StorageError, NotImplementedError):

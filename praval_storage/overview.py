@@ -29,7 +29,7 @@ def html(providers: ProviderSet, title: str) -> str:
             break
         pieces.append(piece)
     first = next(iter(providers), "...")
-    return table + "".join(pieces) + codes(f"dm.ls({first!r})", f"dm.query({first!r})", "dm.health()")
+    return table + "".join(pieces) + codes("dm.browse()", f"dm.ls({first!r})", "dm.health()")
 
 
 def _table(providers: ProviderSet, title: str, *, in_full: bool) -> Table:

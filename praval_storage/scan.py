@@ -23,6 +23,8 @@ from praval_storage.pushdown import restrict
 from praval_storage.records import Record, Stored
 
 FIRST_CHUNK, LAST_CHUNK = 64, 2_048
+CHUNK_BYTES = 8 << 20
+"""How much data a chunk may have: a few large rows are as much work as many small ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,9 +269,19 @@ def _satisfies(source: Filler, row: Stored, residual: Node, tally: Tally) -> boo
 def _chunks(rows: Iterable[Stored]) -> Iterator[list[Stored]]:
     """Small pieces first, so that a low limit stops early; larger ones later, so that a scan is cheap."""
     iterator, size = iter(rows), FIRST_CHUNK
-    while chunk := list(islice(iterator, size)):
+    while chunk := list(_piece(islice(iterator, size))):
         yield chunk
         size = min(size * 2, LAST_CHUNK)
+
+
+def _piece(rows: Iterator[Stored]) -> Iterator[Stored]:
+    """Rows up to the one that makes it too much."""
+    taken = 0
+    for row in rows:
+        yield row
+        taken += row.size or 0
+        if taken >= CHUNK_BYTES:
+            return
 
 
 def _sorted(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -13,13 +14,20 @@ import pytest
 from guide import BLOCKS, imported_before
 from guide_servers import as_here
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 from praval_storage import DataManager, get_data_manager, reset_data_manager
 
 if TYPE_CHECKING:
     from praval_storage.sandbox import Sandbox
 
-BROWSER_TESTS = Path(__file__).with_name("jupyter")
+TOGETHER = (
+    r"notebooks/.*\.ipynb",
+    r"tests/jupyter/",
+    r"tests/test_sandbox\.py",
+    r"tests/providers/test_(postgresql|postgresql_existing|redis|redis_messages)\.py",
+)
+"""Patterns of paths from the root of the repository; what matches is the name of the group."""
 pytest_plugins = ["harness.fixtures"]
 
 settings.register_profile("default", deadline=None, print_blob=True)
@@ -49,20 +57,23 @@ def pytest_configure(config: pytest.Config) -> None:
     _leave_the_user_alone(config)
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in a hook of the same name
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Who stays together when the tests run in several processes (``-n 2 --dist loadgroup``, as `make test`).
+class Together(LoadScopeScheduling):
+    """Who stays together when the tests run in several processes (``-n 2``, as in `make test`).
 
-    Tests go to the processes one by one, wherever there is room; each process has servers of its own. All of
-    a group go to one process, in their order: the cells of a notebook share a kernel, and one browser is
-    enough. A module whose tests share something costly, or must not meet each other, says
-    ``pytestmark = pytest.mark.xdist_group("name")``.
+    Tests go to the processes one by one, wherever there is room; each process has servers of its own. What is
+    in ``TOGETHER`` goes to one process as a whole, in its order, and before the rest: the cells of a notebook
+    share a kernel, the browser tests a browser, and some modules a server of their own or a large table.
     """
-    for item in items:
-        if item.path.suffix == ".ipynb":
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
-        elif item.path.is_relative_to(BROWSER_TESTS):
-            item.add_marker(pytest.mark.xdist_group("browser"))
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return next((match[0] for start in TOGETHER if (match := re.match(start, path))), nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
+    # Not xdist's own "loadgroup": with pytest 9.2 its groups are lost, because it cannot rename tests there.
+    return Together(config, log)
 
 
 def _leave_the_user_alone(config: pytest.Config) -> None:

@@ -22,6 +22,7 @@ BUILTINS = {
     "StorageConnectionError": ConnectionError,
     "StoragePermissionError": PermissionError,
     "StorageTimeoutError": TimeoutError,
+    "TransactionError": RuntimeError,
     "UnsupportedOperationError": NotImplementedError,
 }
 ALL = {

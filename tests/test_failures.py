@@ -174,6 +174,7 @@ def test_silence_is_reported_within_the_timeout(
 
 def test_threads_that_wait_for_the_same_server_wait_no_longer_than_one() -> None:
     for name, make in BY_ADDRESS.items():
+        waited(make, mute, timeout=TIMEOUT)  # loads the driver
         with (
             mute() as port,
             make("127.0.0.1", port, timeout=TIMEOUT) as provider,
@@ -182,7 +183,8 @@ def test_threads_that_wait_for_the_same_server_wait_no_longer_than_one() -> None
             started = monotonic()
             failed = [pool.submit(provider.retrieve, "k") for _ in range(6)]
             assert {type(each.exception()) for each in failed} == {StorageConnectionError}, name
-            assert monotonic() - started < 3 * TIMEOUT, name
+            # One after the other they would take six times the timeout; the rest is for a busy machine.
+            assert monotonic() - started < 4.5 * TIMEOUT, name
 
 
 @pytest.mark.parametrize("make", BY_ADDRESS.values(), ids=BY_ADDRESS)

@@ -166,14 +166,16 @@ def test_a_completion_never_raises_and_never_waits_long(
     assert dm["redis"]._ipython_key_completions_() == []
     assert dm["custom"]._ipython_key_completions_() == []
     monkeypatch.setattr("praval_storage.looking.view.PATIENCE", 0.01)
-    never = Event()
+    never, answered = Event(), Event()
 
     def slow(self: FileSystemProvider, request: Look) -> Seen:
-        never.wait(PATIENCE * 20)
+        never.wait(PATIENCE * 5)
+        answered.set()
         return Seen()
 
     monkeypatch.setattr(FileSystemProvider, "look", slow)
     assert dm["files"]._ipython_key_completions_() == []
+    assert not answered.is_set()
     never.set()
 
 

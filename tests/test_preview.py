@@ -284,7 +284,7 @@ def test_parquet_of_any_types(write: Look) -> None:
             "zone": pa.array([0, None], pa.timestamp("us", "No/Where")),
             "single": pa.array([0.1, None], pa.float32()),
             "bytes": [b"\x00", None],
-            "<b>": ["<i>", None],
+            "<b>\u202e\n": ["<i>", None],
         }
     )
     sink = io.BytesIO()
@@ -295,6 +295,7 @@ def test_parquet_of_any_types(write: Look) -> None:
     assert texts(first)[3:5] == ["0.1", "<bytes 1 B>"]
     assert [each for each in texts(second) if each not in {"null", ""}] == []
     assert "<b>" not in seen._repr_html_()
+    assert part(seen, "table")["columns"][-1]["name"] == "<b>\\u202e\\n"
 
 
 def test_an_empty_parquet_file_has_columns_and_no_rows(look: Look) -> None:

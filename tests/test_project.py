@@ -110,7 +110,8 @@ def test_wheel_has_the_typed_package_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_import_is_fast_and_loads_no_driver() -> None:
-    timed = "from time import perf_counter as now; t = now(); import praval_storage; print((now() - t) * 1e3)"
+    # CPU time: what the machine does beside the tests would count in any other.
+    timed = "from time import process_time as now; t = now(); import praval_storage; print((now() - t) * 1e3)"
     timed += f"; import sys; print(*sorted({LAZY!r} & sys.modules.keys()))"
     runs = [run_python("-c", timed).split("\n") for _ in range(10)][1:]  # the first one writes the bytecode
     assert [loaded for _, loaded, _ in runs] == [""] * len(runs)

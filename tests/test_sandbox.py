@@ -15,7 +15,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -25,14 +25,14 @@ import psycopg
 import pytest
 import redis
 import s3fs
+from botocore import UNSIGNED
+from botocore.config import Config
 from sandbox_owner import VALUE, descendants
 
 from praval_storage import get_data_manager, reset_data_manager
 from praval_storage.errors import ConfigurationError, StorageConnectionError
 from praval_storage.sandbox import Sandbox, folders, postgresql, service
 from praval_storage.sandbox.processes import Process
-
-pytestmark = pytest.mark.xdist_group("sandbox")
 
 ALL = ("filesystem", "s3", "postgresql", "redis", "qdrant")
 SERVERS = ("s3", "postgresql", "redis")
@@ -158,6 +158,15 @@ def test_native_clients_reach_every_server(sandbox: Sandbox) -> None:
     assert files.cat_file(f"{sandbox.s3.bucket}/native") == b"value"
     sandbox.manager.store("text", "filesystem", "native.txt")
     assert (sandbox.directory / "native.txt").read_text() == "text"
+
+
+def test_the_s3_endpoint_has_moto_s_other_services_as_well(sandbox: Sandbox) -> None:
+    options = {"endpoint_url": sandbox.s3.endpoint_url, "region_name": "us-east-1"}
+    keys = {"aws_access_key_id": "any", "aws_secret_access_key": "any"}
+    with closing(boto3.client("sts", **options, **keys)) as sts:
+        assert sts.get_caller_identity()["Account"]
+    with closing(boto3.client("s3", **options, config=Config(signature_version=UNSIGNED))) as anonymous:
+        assert anonymous.list_objects_v2(Bucket=sandbox.s3.bucket)["Name"] == sandbox.s3.bucket
 
 
 def test_servers_ask_for_a_password_that_nobody_sees(sandbox: Sandbox) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from praval_storage import DataManager, SerializationError
 from praval_storage.providers import FileSystemProvider
+from praval_storage.records import Stored
+from praval_storage.scan import CHUNK_BYTES
+from praval_storage.testing import InMemoryProvider
 
 
 @pytest.fixture
@@ -42,3 +46,25 @@ def test_what_needs_no_data_decodes_nothing(dm: DataManager) -> None:
     assert found.plan.unreadable == ()
     with pytest.raises(SerializationError, match=r"not JSON.*'broken\.json'"):
         found[0]
+
+
+class Noting(InMemoryProvider):
+    """Notes how many records were asked for at a time, and that their data was long."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[int] = []
+
+    def fill(self, rows: Sequence[Stored]) -> list[Stored | None]:
+        self.asked.append(len(rows))
+        return super().fill(rows)
+
+
+@pytest.mark.parametrize("length, asked", [(CHUNK_BYTES // 4, [4, 4, 2]), (10, [64, 66])])
+def test_few_large_records_are_held_at_a_time_and_many_small_ones(length: int, asked: list[int]) -> None:
+    provider = Noting()
+    with DataManager({"memory": provider}) as dm:
+        for number in range(sum(asked)):
+            dm.store("x" * length, "memory", f"k{number}.txt")
+        assert sum(len(batch) for batch in dm.iter_query("memory", {"data": {"$exists": True}})) == sum(asked)
+    assert provider.asked == asked

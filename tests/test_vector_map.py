@@ -19,7 +19,7 @@ from PIL import Image
 from qdrant_client import QdrantClient, models
 
 from praval_storage import ConfigurationError, DataManager, UnsupportedOperationError
-from praval_storage.mapping.colouring import OKABE_ITO, SCALE, colouring
+from praval_storage.mapping.colouring import COLOURS, SCALE, colouring
 from praval_storage.mapping.fields import fields_of, title_of
 from praval_storage.mapping.projection import project
 from praval_storage.providers import QdrantProvider
@@ -329,19 +329,19 @@ def test_a_collection_of_the_engine_that_somebody_else_made(tmp_path: Any) -> No
 # Colours
 
 
-def test_the_eight_largest_categories_have_colours_of_their_own() -> None:
-    names = "abcdefghij"
+def test_the_ten_largest_categories_have_colours_of_their_own() -> None:
+    names = "abcdefghijkl"
     points: list[Any] = [{"c": name} for place, name in enumerate(names) for _ in range(20 - place)]
     found = colouring([*points, {}, {"c": None}], "c")
     assert [(entry.label, entry.count) for entry in found.legend] == [
-        *((name, 20 - place) for place, name in enumerate(names[:8])),
-        ("other", 12 + 11),
+        *((name, 20 - place) for place, name in enumerate(names[:10])),
+        ("other", 10 + 9),
         ("none", 2),
     ]
-    assert [entry.colour for entry in found.legend[:8]] == list(OKABE_ITO)
-    assert len({entry.shape for entry in found.legend}) == 10
+    assert [entry.colour for entry in found.legend[:10]] == list(COLOURS)
+    assert len({entry.shape for entry in found.legend}) == 12
     assert [found.legend[code].label for code in found.codes[:21]] == ["a"] * 20 + ["b"]
-    assert found.codes[-2:] == [9, 9]
+    assert found.codes[-2:] == [11, 11]
     assert found.values[-1] == "null"
 
 
@@ -353,7 +353,8 @@ def test_colours_do_not_depend_on_the_order_of_the_points() -> None:
 @pytest.mark.parametrize(
     "values, kind",
     [
-        (list(range(10)), "number"),
+        (list(range(10)), "category"),
+        (list(range(11)), "number"),
         ([n / 7 for n in range(100)], "number"),
         ([0, 1, 2] * 5, "category"),
         ([True, False], "category"),
@@ -379,8 +380,8 @@ def test_a_scale_goes_from_low_to_high() -> None:
     assert [entry.colour for entry in found.legend[:-1]] == list(SCALE)
     assert (found.legend[0].label, found.legend[15].label) == ("0 to 1", "15 to 16")
     assert list(found.codes) == sorted(found.codes)
-    few = colouring([{"v": n} for n in range(10)], "v")
-    assert [entry.label for entry in few.legend] == [*map(str, range(10)), "none"]
+    few = colouring([{"v": n} for n in range(11)], "v")
+    assert [entry.label for entry in few.legend] == [*map(str, range(11)), "none"]
 
 
 # Pictures and words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -25,6 +26,8 @@ from praval_storage.provider_set import ProviderSet
 from praval_storage.records import Stored
 from praval_storage.scan import Scan, stream
 
+_UNSPEAKABLE = re.compile(r"[\x00\ud800-\udfff]")
+"""In no name that any backend could be asked for."""
 _BY_KEY = Order(Path("key"))
 _BEYOND = "\U0010ffff"
 _PIECE = 1_000
@@ -33,6 +36,8 @@ _PIECE = 1_000
 def look(providers: ProviderSet, storage_type: str, request: Look) -> Seen:
     """One page of a place of a provider."""
     provider = _able(providers, storage_type)
+    if _UNSPEAKABLE.search(request.path + request.text):
+        return Seen(note="Nothing has such a name")
 
     def work() -> Seen:
         return provider.look(request) if isinstance(provider, CanBrowse) else _scanned(provider, request)

@@ -10,23 +10,28 @@ from typing import Any
 
 from praval_storage.mapping.fields import Fields, word_of
 
-CATEGORIES = 8
+CATEGORIES = 10
+"""Ten, because digits and many other labels are that many."""
 NONE = "#b0b0b0"
 OTHER = "#7f7f7f"
 _PLAIN = "#3f8fd2"
 _BEYOND = 1e300
 
-OKABE_ITO = ("#e69f00", "#56b4e9", "#009e73", "#d55e00", "#cc79a7", "#0072b2", "#8c6d46", "#d9cc2a")
+COLOURS = (
+    "#e69f00", "#56b4e9", "#009e73", "#d55e00", "#cc79a7",
+    "#0072b2", "#8c6d46", "#d9cc2a", "#8a63d2", "#93b3a7",
+)  # fmt: skip
 """Colours that people who see fewer colours can tell apart (https://jfly.uni-koeln.de/color/).
 
-Black, which would be lost on a dark page, is brown, and the yellow is darker, for light pages.
+Black, which would be lost on a dark page, is brown, and the yellow is darker, for light pages; a violet and a
+greyish green are added.
 """
 SCALE = (
     "#414487", "#3b518b", "#355f8d", "#2f6b8e", "#2a778e", "#26828e", "#218e8d", "#1f9a8a",
     "#21a585", "#2cb17e", "#3dbc74", "#56c667", "#70cf57", "#90d743", "#b0dd2f", "#d2e21b",
 )  # fmt: skip
 """Low to high: viridis without its ends, which as dots are lost on a dark or a light page."""
-_SHAPES = ("circle", "square", "triangle", "diamond", "cross", "plus", "star", "hexagon")
+_SHAPES = ("circle", "square", "triangle", "diamond", "cross", "plus", "star", "hexagon", "down", "pentagon")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,7 @@ def _categories(values: Sequence[Any]) -> tuple[list[int], list[Entry]]:
     counts = Counter(word for word in words if word is not None)
     # The most frequent, ties by name, so that the order of the points does not matter.
     top = sorted(counts, key=lambda word: (-counts[word], word))[:CATEGORIES]
-    legend = [Entry(word, OKABE_ITO[place], _SHAPES[place], counts[word]) for place, word in enumerate(top)]
+    legend = [Entry(word, COLOURS[place], _SHAPES[place], counts[word]) for place, word in enumerate(top)]
     rest = sum(counts.values()) - sum(entry.count for entry in legend)
     legend += [Entry("other", OTHER, "dot", rest), Entry("none", NONE, "ring", words.count(None))]
     places = {word: place for place, word in enumerate(top)}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Protocol
 
-from praval_storage.display import Table, as_text, body_cell, folded, size_text
+from praval_storage.display import Table, as_text, body_cell, folded, printable, size_text
 from praval_storage.pictures import data_uri
 
 LETTERS = 2_000
@@ -161,4 +161,4 @@ class Nearest:
         return as_text(Table(f"nearest by {self.metric}", ("key", "score"), self._rows(), 0))
 
     def _rows(self) -> list[tuple[str, str]]:
-        return [(each.key, f"{each.score:.4g}") for each in self.items]
+        return [(printable(each.key), f"{each.score:.4g}") for each in self.items]

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from praval_storage.cells import Cell, cell
-from praval_storage.display import size_text
+from praval_storage.display import printable, size_text
 from praval_storage.errors import SerializationError
 from praval_storage.preview.beginning import Beginning, Scope
 from praval_storage.preview.grid import Column, Grid
@@ -62,7 +62,7 @@ def grid(frame: Any, scope: Scope) -> Grid:
     if library == "polars":
         return _polars(frame, scope.rows)
     columns = [
-        Column(field.name, str(field.type), column.null_count)
+        Column(printable(field.name), str(field.type), column.null_count)
         for field, column in islice(zip(frame.schema, frame.columns, strict=True), WIDEST)
     ]
     return Grid(columns, arrow_rows(frame, scope.rows), frame.num_rows, frame.num_columns)
@@ -153,7 +153,7 @@ def _polars(frame: Any, count: int) -> Grid:
     if not hasattr(frame, "columns"):
         frame = frame.to_frame()
     series = frame.get_columns()[:WIDEST]
-    columns = [Column(each.name, str(each.dtype), each.null_count()) for each in series]
+    columns = [Column(printable(each.name), str(each.dtype), each.null_count()) for each in series]
     rows = zip(*(map(cell, each.head(count).to_list()) for each in series), strict=True)
     return Grid(columns, [list(row) for row in rows], frame.height, frame.width)
 

@@ -112,6 +112,7 @@ def test_it_carries_a_static_copy_beside_the_view(b: Any) -> None:
     b.path = "memory"
     data, _ = b._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in data
+    assert "day-003" in data["text/plain"]
     assert data["text/plain"].startswith("Storage browser: memory")
     assert repr(b) == "BrowserWidget('memory')", "short, for the text of a box is that of all it holds"
     assert "run the cell" in data["text/html"]

@@ -42,8 +42,6 @@ from praval_storage.serialization import Content
 if TYPE_CHECKING:
     from praval_storage.sandbox.postgresql import PostgreSQL
 
-pytestmark = pytest.mark.xdist_group("postgresql")
-
 PG = "postgresql"
 SECRET = "pl4nted s/cret"
 TABLE = "praval_storage"

@@ -31,8 +31,6 @@ from praval_storage.providers import PostgreSQLProvider
 from praval_storage.records import Record
 from praval_storage.testing import InMemoryProvider, strategies
 
-pytestmark = pytest.mark.xdist_group("postgresql-existing")
-
 PG = "pg"
 
 

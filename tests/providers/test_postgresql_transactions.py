@@ -480,6 +480,15 @@ def test_after_the_end_everybody_waits_as_before(dm: DataManager, other: psycopg
         assert connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
 
 
+def test_what_was_begun_in_the_block_reads_on_after_it(dm: DataManager) -> None:
+    with dm.transaction() as tx:
+        tx.store_many({f"k{n:04}": n for n in range(3_000)}, "pg")
+        pages = tx.iter_query("pg", batch_size=100, order_by="key")
+        assert next(pages) == [*range(100)]
+    dm.close()  # and with it the connection of the transaction
+    assert sum(map(len, pages)) == 2_901
+
+
 def test_one_connection_is_enough(provider: PostgreSQLProvider, postgres_dsn: str) -> None:
     settings = {"dsn": postgres_dsn, "schema": provider.settings.schema, "max_connections": 1, "timeout": 1}
     dm = DataManager({"pg": PostgreSQLProvider(**settings)})

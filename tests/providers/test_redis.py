@@ -38,8 +38,6 @@ from praval_storage.serialization import Content
 if TYPE_CHECKING:
     from praval_storage.sandbox.redis import Redis
 
-pytestmark = pytest.mark.xdist_group("redis")
-
 NOW = datetime(2026, 1, 15, 10, tzinfo=UTC)
 
 

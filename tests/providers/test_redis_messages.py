@@ -23,8 +23,6 @@ from praval_storage.sandbox import Sandbox
 if TYPE_CHECKING:
     from praval_storage.sandbox.redis import Redis
 
-pytestmark = pytest.mark.xdist_group("redis-messages")
-
 SOON = 10.0
 """Seconds until a test gives up on a message that takes a fraction of one."""
 

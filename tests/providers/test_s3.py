@@ -696,6 +696,54 @@ class TestCredentials:
             with pytest.raises(StoragePermissionError, match="s3:ListBucket"):
                 provider.query({}, None)
 
+    def test_the_doctor_names_the_right_without_which_a_bucket_does_not_answer(
+        self, own_server: Server
+    ) -> None:
+        own_server.provider("bucket").store("k", 1, {})
+        key, secret = own_server.create_user("s3:GetObject")
+        own_server.require_credentials()
+        with DataManager(
+            {"s3": S3Provider("bucket", key, secret, REGION, endpoint_url=own_server.endpoint)}
+        ) as dm:
+            [found] = dm.doctor().values()
+        assert (found.status, found.error) == ("down", "StoragePermissionError")
+        assert "s3:ListBucket" in found.cure
+        assert secret not in repr(found)
+
+    @pytest.mark.parametrize(
+        "actions, missing",
+        [
+            (("s3:*",), []),
+            (("s3:ListBucket", "s3:GetObject"), ["s3:PutObject"]),
+            (("s3:ListBucket", "s3:PutObject", "s3:AbortMultipartUpload"), ["s3:GetObject"]),
+            (("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"), ["s3:ListBucket"]),
+        ],
+        ids="+".join,
+    )
+    def test_the_doctor_names_the_rights_that_are_missing_and_leaves_nothing(
+        self, own_server: Server, actions: tuple[str, ...], missing: list[str]
+    ) -> None:
+        owner = own_server.provider("bucket")
+        owner.store("k", 1, {})
+        # Of moto alone HEAD of a bucket is a right of its own.
+        key, secret = own_server.create_user("s3:HeadBucket", *actions)
+        own_server.require_credentials()
+        with (
+            S3Provider("bucket", key, secret, REGION, endpoint_url=own_server.endpoint) as provider,
+            DataManager({"s3": provider}) as dm,
+            DataManager({"s3": provider}, read_only=True) as reader,
+        ):
+            [found] = dm.doctor().values()
+            assert (found.status, found.reason) == ("up", "")
+            named = {finding.cure.split()[1] for finding in found.findings}
+            assert named == {*missing}
+            [found] = reader.doctor().values()
+            assert {finding.cure.split()[1] for finding in found.findings} == {*missing} - {"s3:PutObject"}
+        own_server.let(1_000)
+        uploads = owner._connection.run(owner._connection.call("list_multipart_uploads"))
+        assert not uploads.get("Uploads")
+        assert owner.query({}, None) == [1]
+
 
 class Chain:
     """AWS's usual chain, with nothing in it but one file."""

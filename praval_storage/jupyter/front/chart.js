@@ -47,7 +47,7 @@ function chartView({ model, ask, wait, root }) {
     })), () => box);
   }
 
-  const SHAPES = { circle: "●", square: "■", triangle: "▲", diamond: "◆", cross: "✚", star: "★", plus: "✚", down: "▼", ring: "○", hexagon: "⬢" };
+  const SHAPES = { circle: "●", square: "■", triangle: "▲", diamond: "◆", cross: "✚", star: "★", plus: "✚", down: "▼", ring: "○", hexagon: "⬢", pentagon: "⬟", dot: "•" };
 
   function drawList() {
     const near = nearKeys(), anchor = selectedKey(), colour = (chart().colour || {}).legend || [];

@@ -161,8 +161,8 @@ class Tree:
                     name = self._name(entry, reals)
                     if name and (len(name) <= longest // 4 or len(name.encode()) <= longest):
                         yield name
-        except (FileNotFoundError, NotADirectoryError):
-            return
+        except OSError as error:
+            _check_absent(error)
 
     def walk(self, start: str, prefix: str, *, descending: bool) -> Iterator[tuple[str, os.DirEntry[str]]]:
         """Every file whose name starts with ``start`` + ``prefix``, by code point of the whole name.

@@ -35,7 +35,8 @@ from praval_storage.filters import EVERYTHING
 from praval_storage.places import Look, Measured, Seen, from_token
 from praval_storage.providers.postgresql import browsing
 from praval_storage.providers.postgresql.browsing import Bounded
-from praval_storage.providers.postgresql.browsing_rows import Records, Rows
+from praval_storage.providers.postgresql.browsing_records import Records
+from praval_storage.providers.postgresql.browsing_rows import Rows
 from praval_storage.providers.postgresql.checkup import examine
 from praval_storage.providers.postgresql.connections import Connections
 from praval_storage.providers.postgresql.existing import ExistingTable
@@ -273,11 +274,11 @@ class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, CanTransact, CanBro
     def _rows(self, connections: Connections, schema: str, table: str, request: Look) -> Seen:
         own = (schema, table) == (self._own_schema(), self.settings.table)
         collection = None if own else collection_of(schema, table)
-        source = self if collection is None else self.in_collection(collection)
         with connections.connection() as connection:
             facts = browsing.facts(connection, schema, table)
         if facts is None:
             return Seen(note="There is no such table, or it may not be read")
+        source = self if collection is None else self.in_collection(collection)
         if facts.is_ours:
             statements = Statements((schema, table))
             seen = Records(connections, statements, source.load).look(source, request)

@@ -75,7 +75,8 @@ class S3Store(ObjectStore):
         folders = [found["Prefix"][skip:] for found in page.get("CommonPrefixes", ())]
         names = [*folders, *(entry.name for entry in entries)]
         last = max(names, default=None) if page.get("IsTruncated") else None
-        return Level(entries, folders, last, f"ListObjectsV2 {asked}")
+        statement = " ".join(["ListObjectsV2", *(f"{name}={value!r}" for name, value in asked.items())])
+        return Level(entries, folders, last, statement)
 
     def folders(self, prefix: str) -> list[str]:
         start = self._prefix + prefix

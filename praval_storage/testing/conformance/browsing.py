@@ -191,10 +191,13 @@ class BrowsingTests(Suite):
         self, dm: DataManager, storage_type: str, provider: BaseStorageProvider
     ) -> None:
         here = home(provider)
-        for name in ("", "no such place", "no such/place/", "..", "../", "./", "\\", "%", "'", "no:such:"):
+        odd = ("..", "../", "./", "\\", "%", "'", "no:such:", "\0", "\ud800", "\n", "x" * 900)
+        for name in ("", "no such place", "no such/place/", *odd):
             path = here + name
             seen = dm.look(storage_type, Look(path))
             assert (list(seen.rows), list(seen.places), seen.next) == ([], [], None), path
+        for text in ("\0", "\ud800", "x" * 900):
+            assert list(dm.look(storage_type, Look(here, text=text)).rows) == []
 
     @needs(RecordProvider, CanQuery)
     def test_rows_are_records_that_references_name(
