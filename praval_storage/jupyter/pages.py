@@ -190,7 +190,7 @@ class Pages:
         around = {
             **table.around(shown, self._pages[self.answer.page].before),
             "filtered": bool(matching),
-            "measures": table.measures(self._outline.kind(self.address)) if self._whole else "",
+            "measures": table.measures(seen) if self._whole else "",
             "mapped": isinstance(provider, HasVectors) and bool(seen.rows),
         }
         return {
