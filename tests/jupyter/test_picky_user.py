@@ -402,18 +402,14 @@ def test_08_saved_reopened_untrusted_and_converted_it_can_be_read(
 def test_09_kernel_busy_and_kernel_restarted_in_lab(lab_page: LabPage, shot: Callable[..., None]) -> None:
     lab = lab_page.open([LAB_SETUP]).run_all()
     out = lab.output(0)
-    row(out, "day-003.json").wait_for()
+    row(out, "day-003.json").click()
+    shows(title(out), "day-003.json")
+    # The words for a busy kernel are tested without Lab; here, that a click behind a cell is not lost.
     lab.page.evaluate(
         """() => { const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
-        const code = `from pathlib import Path; import time\nwhile not Path("go").exists(): time.sleep(0.05)`;
-        const future = kernel.requestExecute({ code });
-        future.onIOPub = ({ header }) => { window.began ||= header.msg_type === "execute_input"; };
-        window.busyCell = future.done; }"""
+        window.busyCell = kernel.requestExecute({ code: "import time; time.sleep(4)" }).done; }"""
     )
-    lab.page.wait_for_function("() => window.began")
     row(out, "day-004.json").click()
-    shows(out.locator(".doing"), "kernel busy, waiting…")
-    (lab.lab.root / "go").touch()
     shows(title(out), "day-004.json")
     lab.page.evaluate("() => window.busyCell")
     lab.page.evaluate(
