@@ -87,8 +87,7 @@ class Pages:
             core.set(self._outline.drawn(self.address))
         job = self.turn_to(0)
         # Rows first: the way down to a place that has not been met may take several questions.
-        self._outline.enter(self.address)
-        return job
+        return self._outline.enter(self.address) or job
 
     def refresh(self) -> Job | None:
         """Ask for the page again, and see whether providers have come or gone."""
