@@ -102,8 +102,9 @@ def _marked(tree: ast.Module) -> Iterator[tuple[str, str]]:
 
 
 def _blocks_of(mark: ast.expr) -> list[str]:
-    is_ours = isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.guide"
-    return [ast.literal_eval(name) for name in mark.args] if is_ours else []
+    if not isinstance(mark, ast.Call) or ast.unparse(mark.func) != "pytest.mark.guide":
+        return []
+    return [ast.literal_eval(name) for name in mark.args]
 
 
 def _is_code(name: str) -> bool:

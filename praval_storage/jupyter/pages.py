@@ -87,8 +87,7 @@ class Pages:
             core.set(self._outline.drawn(self.address))
         job = self.turn_to(0)
         # Rows first: the way down to a place that has not been met may take several questions.
-        self._outline.enter(self.address)
-        return job
+        return self._outline.enter(self.address) or job
 
     def refresh(self) -> Job | None:
         """Ask for the page again, and see whether providers have come or gone."""
@@ -190,7 +189,7 @@ class Pages:
         around = {
             **table.around(shown, self._pages[self.answer.page].before),
             "filtered": bool(matching),
-            "measures": table.measures(self._outline.kind(self.address)) if self._whole else "",
+            "measures": table.measures(seen) if self._whole else "",
             "mapped": isinstance(provider, HasVectors) and bool(seen.rows),
         }
         return {

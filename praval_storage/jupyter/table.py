@@ -130,9 +130,9 @@ def around(shown: Shown, before: int) -> dict[str, Any]:
     }
 
 
-def measures(kind: str) -> str:
-    """What can be counted in a kind of place on request."""
-    return "exact count" if kind in {"table", "view", "collection"} else "compute size"
+def measures(seen: Seen) -> str:
+    """What can be counted on request: the rows of a table or collection, else what is below a place."""
+    return "exact count" if seen.columns else "compute size"
 
 
 def extent(seen: Seen, before: int) -> str:

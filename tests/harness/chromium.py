@@ -19,6 +19,8 @@ ARGUMENTS = [
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
+# JupyterLab's debugger, of a kernel that is restarted while it asks.
+LABS_OWN = ("Could not restore the debugger state",)
 LOCAL = {"127.0.0.1", "localhost"}
 
 
@@ -79,7 +81,7 @@ class Watch:
         page.on("request", self._request)
 
     def _console(self, message: ConsoleMessage) -> None:
-        if message.type == "error":
+        if message.type == "error" and not message.text.startswith(LABS_OWN):
             self.problems.append(f"console: {message.text}")
 
     def _request(self, request: Request) -> None:

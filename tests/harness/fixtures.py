@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -100,6 +101,13 @@ class HostPage:
         self.host.display(widget)
         self.page.locator(".pvb").nth(views).wait_for()
         return self.page
+
+    def until(self, found: Callable[[], bool], seconds: float = 15) -> None:
+        """Wait until something is so in this process."""
+        end = monotonic() + seconds
+        while not found():
+            assert monotonic() < end
+            self.page.wait_for_timeout(20)
 
     def settle(self, widget: Any) -> None:
         """Wait until everything that was clicked has been answered and drawn."""

@@ -24,9 +24,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import nbformat
-from nbformat.v4 import new_code_cell, new_notebook
-
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
@@ -196,7 +193,7 @@ class LabPage:
         if path:
             shutil.copy(path, self.lab.root / name)
         else:
-            nbformat.write(new_notebook(cells=[new_code_cell(text) for text in cells]), self.lab.root / name)
+            (self.lab.root / name).write_text(json.dumps(_notebook(cells)))
         return self.visit(name, kernel=kernel)
 
     def visit(self, name: str, *, kernel: bool = True) -> LabPage:
@@ -261,3 +258,10 @@ class LabPage:
     def close(self) -> None:
         """End the kernel and close the notebook; Lab stays for the next one."""
         self.page.evaluate(CLOSE)
+
+
+def _notebook(cells: Sequence[str]) -> dict[str, Any]:
+    """A notebook of code cells, in the format that is on disk."""
+    blank: dict[str, Any] = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
+    made = [{**blank, "id": f"cell-{place}", "source": text} for place, text in enumerate(cells)]
+    return {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": made}

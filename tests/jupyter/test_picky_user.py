@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import math
+import os
 import pickle
 import re
 import subprocess
@@ -235,7 +236,7 @@ def test_05_keyboard_alone(host_page: HostPage, dm: DataManager) -> None:
     press("/")
     assert focused(page) == "Filter"
     page.keyboard.type("day-0")
-    shows(page.locator(".extent"), "1–25")
+    host_page.until(lambda: b.query == "day-0")
     host_page.settle(b)
     press("ArrowDown")
     assert focused(page).endswith("day-000.json")
@@ -401,18 +402,14 @@ def test_08_saved_reopened_untrusted_and_converted_it_can_be_read(
 def test_09_kernel_busy_and_kernel_restarted_in_lab(lab_page: LabPage, shot: Callable[..., None]) -> None:
     lab = lab_page.open([LAB_SETUP]).run_all()
     out = lab.output(0)
-    row(out, "day-003.json").wait_for()
+    row(out, "day-003.json").click()
+    shows(title(out), "day-003.json")
+    # The words for a busy kernel are tested without Lab; here, that a click behind a cell is not lost.
     lab.page.evaluate(
         """() => { const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
-        const code = "from pathlib import Path; import time\nwhile not Path('go').exists(): time.sleep(0.05)";
-        window.busyCell = kernel.requestExecute({ code }).done; }"""
-    )
-    lab.page.wait_for_function(
-        "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'busy'"
+        window.busyCell = kernel.requestExecute({ code: "import time; time.sleep(4)" }).done; }"""
     )
     row(out, "day-004.json").click()
-    shows(out.locator(".doing"), "kernel busy, waiting…")
-    (lab.lab.root / "go").touch()
     shows(title(out), "day-004.json")
     lab.page.evaluate("() => window.busyCell")
     lab.page.evaluate(
@@ -458,9 +455,8 @@ def test_10_clicks_make_no_widgets(host_page: HostPage, dm: DataManager) -> None
         row(page, f"day-{n:03d}.json").click()
         shows(title(page), f"day-{n:03d}.json")
     assert len(widget._instances) == before
-    name = b.model_id
     b.close()
-    assert name not in widget._instances
+    assert len(widget._instances) == before - 2, "the browser and its layout are gone"
 
 
 # -- 11
@@ -578,14 +574,14 @@ def test_14_the_text_is_the_same_in_every_run() -> None:
     def run(seed: str) -> str:
         done = subprocess.run(
             [sys.executable, "-c", REPR], check=False, capture_output=True, text=True,
-            env={**__import__("os").environ, "PYTHONHASHSEED": seed},
+            env={**os.environ, "PYTHONHASHSEED": seed},
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     first = run("1")
     assert first == run("2")
-    assert "Storage browser: memory, 1–25 of" in first or "Storage browser: memory, 1–25" in first
+    assert "Storage browser: memory, 1–25, more follow" in first
     assert not re.search(r"0x[0-9a-f]{6}", first)
 
 
