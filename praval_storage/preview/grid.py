@@ -97,3 +97,9 @@ def _cell_html(value: Cell, is_number: bool) -> str:
 
 
 _ORDINARY = frozenset({"text", "number", "boolean", "time", "other", "nested"})
+
+
+def type_name(kind: Any) -> str:
+    """The name of an Arrow type; that of a pandas category without its inner workings."""
+    text = str(kind)
+    return f"category of {kind.value_type}" if text.startswith("dictionary<") else text

@@ -7,7 +7,7 @@ from typing import Any
 
 from praval_storage.display import counted, printable, size_text
 from praval_storage.preview.beginning import Beginning, BudgetError
-from praval_storage.preview.grid import Column, Grid
+from praval_storage.preview.grid import Column, Grid, type_name
 from praval_storage.preview.seen import Seen
 from praval_storage.preview.tables import WIDEST, arrow_rows, needing
 
@@ -50,7 +50,7 @@ def _facts(metadata: Any) -> dict[str, str]:
 def _columns(file: Any) -> list[Column]:
     nulls = _nulls(file.metadata)
     return [
-        Column(printable(field.name), str(field.type), nulls.get(field.name))
+        Column(printable(field.name), type_name(field.type), nulls.get(field.name))
         for field in list(file.schema_arrow)[:WIDEST]
     ]
 

@@ -11,7 +11,7 @@ from praval_storage.cells import Cell, cell
 from praval_storage.display import printable, size_text
 from praval_storage.errors import SerializationError
 from praval_storage.preview.beginning import Beginning, Scope
-from praval_storage.preview.grid import Column, Grid
+from praval_storage.preview.grid import Column, Grid, type_name
 from praval_storage.preview.seen import Seen
 from praval_storage.serialization import Content, decode
 
@@ -62,7 +62,7 @@ def grid(frame: Any, scope: Scope) -> Grid:
     if library == "polars":
         return _polars(frame, scope.rows)
     columns = [
-        Column(printable(field.name), str(field.type), column.null_count)
+        Column(printable(field.name), type_name(field.type), column.null_count)
         for field, column in islice(zip(frame.schema, frame.columns, strict=True), WIDEST)
     ]
     return Grid(columns, arrow_rows(frame, scope.rows), frame.num_rows, frame.num_columns)

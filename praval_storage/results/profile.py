@@ -65,7 +65,7 @@ class ColumnProfile:
             "-" if self.distinct is None else f"{self.distinct:,}".replace(",", " "),
             _word(self.min),
             _word(self.max),
-            ", ".join(f"{_short(value)} {times}" for value, times in self.top) or "-",
+            ", ".join(f"{_short(value)} ×{times}" for value, times in self.top) or "-",
         ]
 
 

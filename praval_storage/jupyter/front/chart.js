@@ -37,13 +37,17 @@ function chartView({ model, ask, wait, root }) {
 
   const wanted = (sampled) => SAMPLES.find((each) => each >= sampled) || SAMPLES[SAMPLES.length - 1];
 
+  const mark = (entry) => {
+    const swatch = h("span", { class: "swatch", "aria-hidden": "true" }, SHAPES[entry.shape] || "●");
+    swatch.style.color = entry.colour;
+    return swatch;
+  };
+
   function drawLegend() {
     const entries = (chart().colour || {}).legend || [];
     redraw(legend, () => legend.replaceChildren(...entries.map((entry, code) => [entry, code]).filter(([entry]) => entry.count).map(([entry, code]) => {
-      const swatch = h("span", { class: "swatch", "aria-hidden": "true" }, SHAPES[entry.shape] || "●");
-      swatch.style.color = entry.colour;
       return h("button", { type: "button", class: "act", "data-focus": `legend ${code}`, "aria-pressed": String(!hidden.has(code)),
-        onclick: () => { if (!hidden.delete(code)) hidden.add(code); drawLegend(); drawList(); paint(); } }, swatch, ` ${entry.label} `, h("span", { class: "dim" }, String(entry.count)));
+        onclick: () => { if (!hidden.delete(code)) hidden.add(code); drawLegend(); drawList(); paint(); } }, mark(entry), ` ${entry.label} `, h("span", { class: "dim" }, String(entry.count)));
     })), () => box);
   }
 
@@ -53,9 +57,9 @@ function chartView({ model, ask, wait, root }) {
     const near = nearKeys(), anchor = selectedKey(), colour = (chart().colour || {}).legend || [];
     const order = keys.map((_, i) => i).filter(shown);
     const some = order.slice(0, listed);
-    const value = (i) => codes && colour[codes[i]] ? `${SHAPES[colour[codes[i]].shape] || "●"} ${values[i] || colour[codes[i]].label}` : "";
+    const value = (i) => codes && colour[codes[i]] ? [mark(colour[codes[i]]), ` ${values[i] || colour[codes[i]].label}`] : [];
     redraw(table, () => list.replaceChildren(...some.map((i) => h("tr", { tabindex: -1, "data-focus": `point ${keys[i]}`, "data-key": keys[i], "aria-selected": String(keys[i] === anchor), onclick: () => ask("select_key", { key: keys[i] }) },
-      h("td", { class: "name" }, keys[i], near.has(keys[i]) ? h("span", { class: "tag" }, "neighbour") : null), h("td", {}, titles[i]), h("td", {}, value(i)))),
+      h("td", { class: "name" }, keys[i], near.has(keys[i]) ? h("span", { class: "tag" }, "neighbour") : null), h("td", {}, titles[i]), h("td", {}, ...value(i)))),
       ...(order.length > some.length ? [h("tr", {}, h("td", { colspan: 3 }, button(`show ${Math.min(LISTED, order.length - some.length)} more of ${order.length}`, () => { listed += LISTED; drawList(); }, { "data-focus": "more points" })))] : [])),
       () => list.querySelector("tr") || root);
     rove(list, "tr[data-focus]", list.querySelector("[aria-selected=true]"));
