@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import random
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.synchronize import Barrier
 from threading import Barrier as ThreadBarrier
@@ -53,7 +54,11 @@ def test_eight_threads_of_five_hundred_operations(name: str, request: pytest.Fix
 
 
 @pytest.mark.parametrize("name", SHARED_BY_PROCESSES)
-def test_two_processes_make_the_place_at_the_same_moment(name: str, request: pytest.FixtureRequest) -> None:
+def test_two_processes_make_the_place_at_the_same_moment(
+    name: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The main module of a process that pytest-xdist began has none, and spawning asks for it.
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None, raising=False)
     provider = make(name, request)
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(FIRST_USERS)
