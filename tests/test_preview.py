@@ -229,7 +229,7 @@ def test_parquet_says_what_the_footer_says(look: Look) -> None:
     table = part(seen, "table")
     assert (table["height"], table["width"]) == (5, 4)
     assert [(each["dtype"], each["nulls"]) for each in table["columns"]] == [
-        ("large_string", 1),
+        ("string", 1),
         ("double", 1),
         ("int64", 1),
         ("timestamp[us, tz=UTC]", 1),

@@ -102,4 +102,4 @@ _ORDINARY = frozenset({"text", "number", "boolean", "time", "other", "nested"})
 def type_name(kind: Any) -> str:
     """The name of an Arrow type; that of a pandas category without its inner workings."""
     text = str(kind)
-    return f"category of {kind.value_type}" if text.startswith("dictionary<") else text
+    return f"category of {kind.value_type}" if text.startswith("dictionary<") else text.removeprefix("large_")
