@@ -190,7 +190,7 @@ class Pages:
             **table.around(shown, self._pages[self.answer.page].before),
             "filtered": bool(matching),
             "measures": table.measures(seen) if self._whole else "",
-            "mapped": isinstance(provider, HasVectors) and bool(seen.rows),
+            "mapped": self._whole and isinstance(provider, HasVectors) and bool(seen.rows),
         }
         return {
             "rows": table.rows_to_json(shown),
