@@ -10,6 +10,9 @@ from praval_storage.settings import described
 MOST_BYTES = 5_000
 """Of details: those of later providers are left out."""
 
+WIDEST = 400
+"""Letters of a detail: an error says what to do at its end."""
+
 
 def text(providers: ProviderSet, title: str) -> str:
     """A line for each provider."""
@@ -41,16 +44,16 @@ def _table(providers: ProviderSet, title: str, *, in_full: bool) -> Table:
         rows = [[printable(name), each.status, notes[name]] for name, each in last.items()]
         return Table(title, ("provider", "state", ""), rows, 0)
     full = [
-        [printable(name), each.status, _when(providers, name), notes[name], providers.place(name)]
+        [printable(name), each.status, _last_call(providers, name), providers.place(name)]
         for name, each in last.items()
     ]
-    return Table(title, ("provider", "state", "last call", "", "where"), full, 0)
+    return Table(title, ("provider", "state", "last call", "where"), full, 0)
 
 
-def _when(providers: ProviderSet, name: str) -> str:
+def _last_call(providers: ProviderSet, name: str) -> str:
     age = providers.age(name)
-    parts = [took(providers.last_call(name)), "" if age is None else f"{_ago(age)} ago"]
-    return ", ".join(filter(None, parts))
+    when = "" if age is None else f"{_ago(age)} ago"
+    return ", ".join(filter(None, [took(providers.last_call(name)), when, providers.remark(name)]))
 
 
 def _ago(seconds: float) -> str:
@@ -70,4 +73,4 @@ def _details(providers: ProviderSet, name: str) -> str:
             known[setting.name] = f"{setting.value} ({setting.source})"
     if error := providers.last_error(name):
         known["last error"] = error
-    return folded(printable(name), as_html(facts("", known)))
+    return folded(printable(name), as_html(facts("", known, width=WIDEST)))

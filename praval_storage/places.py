@@ -100,7 +100,8 @@ class Look:
         text: Only rows and places whose label (what the path does not say) contains this, ASCII letters in
             either case; for other letters see :func:`caseless`.
         where: Only rows that match this filter; places are shown all the same.
-        order: Order of the rows; ``None`` = the backend's cheapest one that is stable.
+        order: Order of the rows; ``None`` = the backend's cheapest one that is stable, and that of their
+            labels (natural) where all are on one page.
         limit: Rows and places on the page, 1 to 1 000.
         token: Of the page before; ``None`` = the first one.
         budget: Keys or rows to look at before the page is answered with what has been found.

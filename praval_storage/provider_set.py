@@ -95,6 +95,7 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
         self.origin = ""  # which environment they were made from, for people
 
     def __getitem__(self, name: str) -> BaseStorageProvider:
+        self._check_name(name)
         if (ready := self._made.get(name)) is not None:
             return ready  # without waiting for another one that is being made
         with self._lock:
@@ -177,6 +178,7 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
         Raises:
             StoragePermissionError: It is; the text says how to change it.
         """
+        self._check_name(name)
         if self.is_read_only(name) and name in self:
             raise refusal(name, operation, key, whole=self.read_only)
 
@@ -257,6 +259,13 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
             for provider in [*self._bound.values(), *self._made.values()]:
                 provider.close()
             self._bound.clear()
+
+    def _check_name(self, name: object) -> None:
+        if not isinstance(name, str):  # notebooks are not type-checked
+            raise ConfigurationError(
+                f"A storage type is a str, not {type(name).__name__}",
+                hint=f"One of {', '.join(self) or 'none yet'}; is the order of the arguments right?",
+            )
 
     def _unknown(self, name: str) -> ProviderNotRegisteredError:
         provider = "" if name in installed_names() else ", provider"  # of another package by its name alone

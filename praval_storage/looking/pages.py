@@ -22,6 +22,7 @@ from praval_storage.places import (
     bad_token,
     folder,
     from_token,
+    natural,
 )
 from praval_storage.provider_set import ProviderSet
 from praval_storage.records import Stored
@@ -50,6 +51,8 @@ def look(providers: ProviderSet, storage_type: str, request: Look) -> Seen:
             hint="Look without a delimiter",
             provider=storage_type,
         )
+    if request.order is None and request.token is None and seen.next is None:
+        seen = replace(seen, rows=sorted(seen.rows, key=lambda row: natural(seen.label(row))))
     if provider.read_only and not seen.read_only:
         return replace(seen, read_only="the provider is registered read-only")
     return seen

@@ -86,5 +86,5 @@ class Watch:
 
     def _request(self, request: Request) -> None:
         parts = urlsplit(request.url)
-        if parts.scheme not in {"data", "blob"} and parts.hostname not in LOCAL:
+        if parts.scheme not in {"data", "blob", "file"} and parts.hostname not in LOCAL:
             self.problems.append(f"external request: {request.url}")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from pathlib import Path
 
 import pytest
-from harness.lab import VISIBLE, LabServer
+from harness.lab import VISIBLE
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -35,36 +33,6 @@ def test_reads_well_as_it_was_cloned_and_runs_from_top_to_bottom(path, lab_page,
     assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
     assert warnings_in(code) == []
     shot(lab.page, path.stem)
-
-
-class MadeLab(LabServer):
-    """What ``make lab`` starts, and the page it asks the reader's browser to open."""
-
-    def _command(self) -> list[str]:
-        browser = self.home / "browser"
-        browser.write_text(f'#!/bin/sh\necho "$1" >"{self.home}/opened"\n')
-        browser.chmod(0o755)
-        variables = [f"JUPYTER_PORT={self.port}", f"JUPYTER_TOKEN={self.token}", f"BROWSER={browser} %s"]
-        made = ["make", "-C", str(ROOT), "lab", f"VENV={sys.prefix}", "-o", f"{sys.prefix}/.installed-lab"]
-        return ["env", *variables, *made]
-
-    def opened(self) -> str:
-        path = self.home / "opened"
-        while not (path.exists() and (address := path.read_text().strip())):
-            time.sleep(0.05)
-        return address
-
-
-def test_make_lab_opens_the_quickstart_among_the_notebooks(tmp_path, playing, shot):
-    paths = {"PYTHONPATH": str(ROOT)}
-    with MadeLab(tmp_path, environment=paths) as lab, playing.new_context() as context:
-        page = context.new_page()
-        page.goto(lab.opened())
-        page.locator(f"{VISIBLE} h1", has_text="Quickstart").wait_for(timeout=90_000)
-        listed = page.locator(".jp-DirListing-itemText")
-        listed.get_by_text(NOTEBOOKS[-1].name).wait_for()
-        shot(page, "make-lab")
-        assert {path.name for path in NOTEBOOKS} <= set(listed.all_inner_texts())
 
 
 def warnings_in(code) -> list[str]:

@@ -106,6 +106,15 @@ class BrowsingTests(Suite):
         assert sorted(places, key=natural) == [f"point-{n}" for n in range(1, 13)]
 
     @needs(RecordProvider, CanQuery)
+    def test_rows_come_in_natural_order_where_all_are_on_one_page(
+        self, dm: DataManager, storage_type: str, provider: BaseStorageProvider
+    ) -> None:
+        wanted = [f"point-{n}" for n in range(1, 13)]
+        dm.store_many(dict.fromkeys(reversed(wanted), 1), storage_type).raise_for_errors()
+        [seen] = pages(dm, storage_type, home(provider), limit=12)
+        assert [row.key for row in seen.rows] == wanted
+
+    @needs(RecordProvider, CanQuery)
     def test_what_is_in_a_place_has_labels_without_it(
         self, dm: DataManager, storage_type: str, provider: BaseStorageProvider
     ) -> None:
