@@ -118,7 +118,7 @@ def test_what_is_none_such_is_hex_with_the_reason(show: Show, body: Any, as_: st
 
 @settings(max_examples=cases(300, 3_000))
 @given(st.binary(max_size=80) | st.text(max_size=20).map(str.encode), st.sampled_from([*FORMATS]))
-@example(b"\x01\x00\x80\x7f", "float32")  # a signalling NaN, of which NumPy warns
+@example(b"\x01\x00\x80\x7f", "float32")  # a signalling NaN
 @example(b"\xff\xff\xff\xff\xff\xff\xef\x7f" * 3, "float64")
 @example(b'["\xed\xa0\x80"]', "json")
 def test_any_body_can_be_asked_for_in_any_format(body: bytes, as_: str) -> None:
@@ -128,9 +128,10 @@ def test_any_body_can_be_asked_for_in_any_format(body: bytes, as_: str) -> None:
     assert (payload["as"], [name for name, _ in payload["formats"]]) == (as_, [*FORMATS])
     is_hex = any(note.endswith("; shown as hex") for note in seen.notes)
     assert seen.kind in ({"bytes"} if is_hex else KINDS[as_])
-    if as_.startswith("float") and not is_hex:
-        expected = np.frombuffer(body, as_)
-        assert entries(seen) == [_written(value) for value in expected]
+    if as_.startswith("float"):
+        assert is_hex is (not body or len(body) % np.dtype(as_).itemsize != 0)
+        expected = [] if is_hex else np.frombuffer(body, as_)
+        assert is_hex or entries(seen) == [_written(value) for value in expected]
 
 
 def _written(value: Any) -> str:

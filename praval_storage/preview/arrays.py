@@ -67,7 +67,7 @@ def numbers(found: Beginning, dtype: str) -> Seen:
     if not found.size or found.size % width:
         raise ValueError(f"{found.size} bytes are no multiple of {width}" if found.size else "it is empty")
     values = numpy.frombuffer(found.body, dtype, len(found.body) // width)
-    with numpy.errstate(all="ignore"):  # any bytes are numbers, also signalling ones and huge ones
+    with numpy.errstate(invalid="ignore"):  # any bytes are numbers, also NaNs that signal
         drawn, facts = line("values", values)
     whole = f"{found.size // width:,}".replace(",", " ")
     notes = [] if found.is_whole else [f"Of the first {counted(values.size, 'value')} of {whole}"]
@@ -85,7 +85,8 @@ def line(name: str, numbers: Sequence[float]) -> tuple[Line | None, dict[str, st
     if not finite.size:
         return None, facts
     largest = numpy.abs(finite).max() or 1.0
-    facts["norm"] = f"{largest * numpy.linalg.norm(finite / largest):.4g}"
+    with numpy.errstate(over="ignore"):  # the norm of huge numbers can be beyond the largest float
+        facts["norm"] = f"{largest * numpy.linalg.norm(finite / largest):.4g}"
     facts |= {"min": f"{finite.min():.4g}", "max": f"{finite.max():.4g}"}
     if finite.size < values.size:
         facts["not finite"] = str(values.size - finite.size)
