@@ -28,6 +28,7 @@ class Outline:
         self._core = core
         self._look = look
         self.tree = Tree.of(core.dm.providers)
+        self._learnt: tuple[Address, Seen] | None = None
 
     def drawn(self, address: Address) -> Changes:
         """What the tree and the crumbs of a path look like."""
@@ -45,6 +46,7 @@ class Outline:
 
     def learn(self, address: Address, seen: Seen) -> None:
         """Take over what somebody else saw in a place, if nobody has looked there for the tree."""
+        self._learnt = address, seen
         node = self.tree.find(address)
         if node is not None and node.inside is None:
             self.tree = self.tree.seen(address, seen)
@@ -95,6 +97,8 @@ class Outline:
             for above, seen in found:
                 self.tree = self.tree.seen(above, seen).opened(above)
             self.tree = self.tree.opened(address)
+            if self._learnt is not None:  # the rows came first, when the tree had no such place yet
+                self.learn(*self._learnt)
             return self.drawn(address)
 
         return self._core.ask(task, lambda: self._way_to(address), then)
