@@ -62,15 +62,16 @@ class ProviderView:
         filters: Filters = None,
         limit: int = 100,
         order_by: str | None = None,
+        delimiter: str | None = None,
     ) -> Listed:
         """One page of the provider's own records, or of a folder or prefix of theirs; see ``dm.ls``."""
         place = Where(self.storage_type, home(self._providers, self.storage_type) + path)
-        return ls(self._providers, place, text, filters, limit, order_by)
+        return ls(self._providers, place, text, filters, limit, order_by, delimiter)
 
-    def tree(self, path: str = "", *, depth: int = 2) -> Tree:
+    def tree(self, path: str = "", *, depth: int = 2, delimiter: str | None = None) -> Tree:
         """The provider's own records as a tree; see ``dm.tree``."""
         place = Where(self.storage_type, home(self._providers, self.storage_type) + path)
-        return tree(self._providers, place, depth)
+        return tree(self._providers, place, depth, delimiter)
 
     def __repr__(self) -> str:
         state = self._providers.last_call(self.storage_type)
