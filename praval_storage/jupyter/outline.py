@@ -35,6 +35,7 @@ class Outline:
         self._core = core
         self._look = look
         self.tree = Tree.of(core.dm.providers)
+        self._learnt: tuple[Address, Seen] | None = None
         self.chosen: dict[str, str] = {}
         self.used: dict[str, str] = {}
 
@@ -56,7 +57,7 @@ class Outline:
             known.update({storage_type: delimiter} if delimiter else {})
         nodes = self.tree.nodes.values()
         self._core.forget(*(_kind(node) for node in nodes if node.address.storage_type == storage_type))
-        self.tree = self.tree.without(storage_type)
+        self.tree, self._learnt = self.tree.without(storage_type), None
         return True
 
     def learn_delimiter(self, storage_type: str, seen: Seen) -> str:
@@ -80,6 +81,7 @@ class Outline:
 
     def learn(self, address: Address, seen: Seen) -> None:
         """Take over what somebody else saw in a place, if nobody has looked there for the tree."""
+        self._learnt = address, seen
         node = self.tree.find(address)
         if node is not None and node.inside is None:
             self.tree = self.tree.seen(address, seen)
@@ -130,6 +132,8 @@ class Outline:
             for above, seen in found:
                 self.tree = self.tree.seen(above, seen).opened(above)
             self.tree = self.tree.opened(address)
+            if self._learnt is not None:  # the rows came first, when the tree had no such place yet
+                self.learn(*self._learnt)
             return self.drawn(address)
 
         top = self._page(Address(name))

@@ -14,6 +14,7 @@ from praval_storage.looking.listed import Filters, Listed, ls
 from praval_storage.looking.pages import look
 from praval_storage.looking.tree import Tree, tree
 from praval_storage.looking.where import Where, check, home
+from praval_storage.options import options
 from praval_storage.places import Look
 from praval_storage.provider_set import ProviderSet
 
@@ -79,7 +80,7 @@ class ProviderView:
         )
 
     def _repr_html_(self) -> str:
-        place = self._providers.place(self.storage_type)
+        place = "" if options.stable_repr else self._providers.place(self.storage_type)
         state = self._providers.last_call(self.storage_type)
         known = {"state": f"{state.status} {state.detail}".strip(), **({"where": place} if place else {})}
         return as_html(facts(f"Provider {printable(self.storage_type)}", known))
