@@ -40,13 +40,8 @@ KINDS = {
 
 @pytest.fixture
 def dm(tmp_path: Path) -> Iterator[DataManager]:
-    with DataManager(
-        {
-            "files": FileSystemProvider(tmp_path / "files", allow_pickle=True),
-            "values": MyCustomProvider({}),
-            "memory": InMemoryProvider(),
-        }
-    ) as manager:
+    files = FileSystemProvider(tmp_path / "files", allow_pickle=True)
+    with DataManager({"files": files, "values": MyCustomProvider({})}) as manager:
         yield manager
 
 
