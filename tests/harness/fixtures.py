@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-IN_BROWSER = {"host_page", "lab_page"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -26,7 +25,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Browser tests come last, together, so that the browser is started once and late."""
-    items.sort(key=lambda item: bool(IN_BROWSER & set(getattr(item, "fixturenames", ()))))
+    items.sort(key=lambda item: "playing" in getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(scope="session")
