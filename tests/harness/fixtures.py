@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
+# JupyterLab's body has no height and hides what overflows: axe takes all text in it for clipped.
+RUN_AXE = """async ([selector, options]) => {
+    const { style } = document.body, before = style.overflow;
+    style.overflow = "visible";
+    try { return await axe.run(selector, options); } finally { style.overflow = before; }
+}"""
+
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "xdist_group(name): tests that one worker of pytest-xdist runs")
@@ -182,7 +189,7 @@ def axe() -> Axe:
         if not page.evaluate("() => !!window.axe"):
             page.evaluate(script)
         options = {"runOnly": RULES, "resultTypes": ["violations"]}
-        found = page.evaluate("([s, o]) => axe.run(s, o)", [selector, options])["violations"]
+        found = page.evaluate(RUN_AXE, [selector, options])["violations"]
         return [
             f"{each['id']}: {each['nodes'][0]['html'][:150]} {each['nodes'][0]['failureSummary']}"
             for each in found

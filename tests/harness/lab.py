@@ -313,6 +313,8 @@ class LabPage:
         self.page.evaluate("(theme) => jupyterapp.commands.execute('apputils:change-theme', { theme })", name)
         light = "true" if "Light" in name else "false"
         self.page.wait_for_selector(f"body[data-jp-theme-light={light}]", state="attached")
+        # It covers the page for a while, and axe does not judge the contrast of what is covered.
+        self.page.wait_for_selector("#jupyterlab-splash", state="detached")
 
     def save(self) -> Path:
         """Save the notebook; where it is."""
