@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         HasCollections,
         HasForeign,
         HasVectors,
+        HasVersions,
         RecordProvider,
         StorageResult,
     )
@@ -70,6 +71,7 @@ _HOME = {
         "HasCollections",
         "HasForeign",
         "HasVectors",
+        "HasVersions",
         "RecordProvider",
         "StorageResult",
     ),
@@ -118,6 +120,7 @@ __all__ = [
     "HasCollections",
     "HasForeign",
     "HasVectors",
+    "HasVersions",
     "InvalidFilterError",
     "InvalidKeyError",
     "KeyExistsError",

@@ -13,6 +13,9 @@ WIDTH = 60
 VALUE_WIDTH = 100
 """Longest value shown in full."""
 
+WIDEST = 400
+"""Longest value where there is nothing else to read: an error says what to do at its end."""
+
 SHOWN = 10
 """Rows of a table."""
 
@@ -65,9 +68,9 @@ def head_cell(html: str, is_number: bool = False) -> str:
     return f'<th scope="col"{_SIDES[is_number]}>{html}</th>'
 
 
-def facts(title: str, values: Mapping[str, Any], more: int = 0) -> Table:
+def facts(title: str, values: Mapping[str, Any], more: int = 0, width: int = VALUE_WIDTH) -> Table:
     """A table of names and values."""
-    rows = [(printable(str(name)), value_text(value)) for name, value in values.items()]
+    rows = [(printable(str(name)), value_text(value, width)) for name, value in values.items()]
     return Table(title, ("", ""), rows[:SHOWN], more + len(rows[SHOWN:]))
 
 
@@ -104,9 +107,9 @@ class Bar(str):
         return bar
 
 
-def value_text(value: Any) -> str:
+def value_text(value: Any, width: int = VALUE_WIDTH) -> str:
     """A text as it is, anything else as Python writes it; on one line, and cut."""
-    return printable(value if isinstance(value, str) else repr(value), VALUE_WIDTH)
+    return printable(value if isinstance(value, str) else repr(value), width)
 
 
 def counted(number: int, noun: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from praval_storage.display import Table, as_html, as_text, codes, counted, facts, folded, printable
+from praval_storage.display import WIDEST, Table, as_html, as_text, codes, counted, facts, folded, printable
 from praval_storage.options import options
 from praval_storage.provider_set import ProviderSet, took
 from praval_storage.settings import described
@@ -41,16 +41,16 @@ def _table(providers: ProviderSet, title: str, *, in_full: bool) -> Table:
         rows = [[printable(name), each.status, notes[name]] for name, each in last.items()]
         return Table(title, ("provider", "state", ""), rows, 0)
     full = [
-        [printable(name), each.status, _when(providers, name), notes[name], providers.place(name)]
+        [printable(name), each.status, _last_call(providers, name), providers.place(name)]
         for name, each in last.items()
     ]
-    return Table(title, ("provider", "state", "last call", "", "where"), full, 0)
+    return Table(title, ("provider", "state", "last call", "where"), full, 0)
 
 
-def _when(providers: ProviderSet, name: str) -> str:
+def _last_call(providers: ProviderSet, name: str) -> str:
     age = providers.age(name)
-    parts = [took(providers.last_call(name)), "" if age is None else f"{_ago(age)} ago"]
-    return ", ".join(filter(None, parts))
+    when = "" if age is None else f"{_ago(age)} ago"
+    return ", ".join(filter(None, [took(providers.last_call(name)), when, providers.remark(name)]))
 
 
 def _ago(seconds: float) -> str:
@@ -65,9 +65,12 @@ def _details(providers: ProviderSet, name: str) -> str:
     if provider is None:
         return ""
     known = {"can": ", ".join(provider.abilities())}
-    for setting in described(getattr(provider, "settings", None), provider.secrets()):
+    settings = (
+        () if options.stable_repr else described(getattr(provider, "settings", None), provider.secrets())
+    )
+    for setting in settings:
         if setting.source != "default":
             known[setting.name] = f"{setting.value} ({setting.source})"
-    if error := providers.last_error(name):
+    if (error := providers.last_error(name)) and not options.stable_repr:
         known["last error"] = error
-    return folded(printable(name), as_html(facts("", known)))
+    return folded(printable(name), as_html(facts("", known, width=WIDEST)))

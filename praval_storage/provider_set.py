@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from threading import RLock
@@ -26,6 +27,9 @@ from praval_storage.registry import Factory, installed_names, made
 T = TypeVar("T")
 
 logger = logging.getLogger("praval_storage")
+
+_OF_A_CLASS = re.compile(r"^<?\w+[ (](?:at )?(.+)[>)]$")
+"""A repr; what stands within it says where something is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,7 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
         self.origin = ""  # which environment they were made from, for people
 
     def __getitem__(self, name: str) -> BaseStorageProvider:
+        self._check_name(name)
         if (ready := self._made.get(name)) is not None:
             return ready  # without waiting for another one that is being made
         with self._lock:
@@ -177,6 +182,7 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
         Raises:
             StoragePermissionError: It is; the text says how to change it.
         """
+        self._check_name(name)
         if self.is_read_only(name) and name in self:
             raise refusal(name, operation, key, whole=self.read_only)
 
@@ -231,7 +237,7 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
 
     def place(self, name: str) -> str:
         """Where a provider is, once it has been made; it is not made for that."""
-        return printable(repr(self._made[name]), 200) if name in self._made else ""
+        return printable(_OF_A_CLASS.sub(r"\1", repr(self._made[name])), 200) if name in self._made else ""
 
     def made(self, name: str) -> BaseStorageProvider | None:
         """A provider that has been made; it is not made for that."""
@@ -257,6 +263,13 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
             for provider in [*self._bound.values(), *self._made.values()]:
                 provider.close()
             self._bound.clear()
+
+    def _check_name(self, name: object) -> None:
+        if not isinstance(name, str):  # notebooks are not type-checked
+            raise ConfigurationError(
+                f"A storage type is a str, not {type(name).__name__}",
+                hint=f"One of {', '.join(self) or 'none yet'}; is the order of the arguments right?",
+            )
 
     def _unknown(self, name: str) -> ProviderNotRegisteredError:
         provider = "" if name in installed_names() else ", provider"  # of another package by its name alone

@@ -60,6 +60,14 @@ def test_registering_adds_and_replaces_and_closes(dm: DataManager) -> None:
         dm.unregister_provider("third")
 
 
+@pytest.mark.parametrize("wrong", [{"a": 1}, ["memory"], np.zeros(3), 7, None])
+def test_what_is_no_name_is_told_from_data(dm: DataManager, wrong: Any) -> None:
+    for call in (lambda: dm.store("memory", wrong), lambda: dm.query(wrong), lambda: dm.search(wrong, [1.0])):
+        with pytest.raises(ConfigurationError, match="order of the arguments") as caught:
+            call()
+        assert type(wrong).__name__ in str(caught.value)
+
+
 @pytest.mark.parametrize("name", ["", " ", "a\nb", 7, None])
 def test_a_storage_type_is_printable(dm: DataManager, name: Any) -> None:
     with pytest.raises(ConfigurationError, match="printable"):

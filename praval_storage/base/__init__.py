@@ -20,6 +20,7 @@ from praval_storage.base.capabilities import (
     HasCollections,
     HasForeign,
     HasVectors,
+    HasVersions,
     Writer,
 )
 from praval_storage.base.items import Item, StorageResult, raise_failure
@@ -39,6 +40,7 @@ __all__ = [
     "HasCollections",
     "HasForeign",
     "HasVectors",
+    "HasVersions",
     "Item",
     "RecordProvider",
     "StorageResult",

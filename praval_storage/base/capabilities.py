@@ -109,6 +109,16 @@ class CanPurge(BaseStorageProvider):
         """Remove expired records; how many."""
 
 
+class HasVersions(BaseStorageProvider):
+    """May keep what is overwritten and deleted, as a versioned bucket does."""
+
+    ability = "keep versions"
+
+    @abstractmethod
+    def keeps_versions(self) -> bool:
+        """Whether a deletion only adds a delete marker, with all that was stored still below it."""
+
+
 class CanTransact(BaseStorageProvider):
     """Makes many calls one transaction of its backend: all of them or none, seen by nobody else before."""
 

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
+from praval_storage.base import HasVersions
 from praval_storage.display import size_text
-from praval_storage.errors import StoragePermissionError
+from praval_storage.errors import StorageError, StoragePermissionError
 from praval_storage.jupyter.core import Changes, Core, Task
 from praval_storage.jupyter.lanes import Job
 from praval_storage.jupyter.pages import Pages
@@ -21,6 +22,8 @@ PIECE = 512_000
 """Bytes in one message: some hubs refuse more than a few megabytes."""
 PAUSE = 0.2
 """Seconds between two running totals."""
+
+VERSIONED = "The bucket keeps versions: this adds a delete marker, and what was stored stays below it."
 
 Send = Callable[[dict[str, Any], list[bytes]], None]
 
@@ -39,11 +42,30 @@ class Actions:
         self._pages = pages
         self._viewing = viewing
 
-    def ask_delete(self, uri: str) -> None:
-        """The first step: ask about the record that is selected."""
+    def ask_delete(self, uri: str) -> Job | None:
+        """The first step: ask about the record that is selected, and see what deleting means there."""
         state = self._core.state
-        if uri and uri == state.selected and not state.read_only:
-            self._core.set({"confirm": {"uri": uri, "words": f"Delete {uri}?"}})
+        if not uri or uri != state.selected or state.read_only:
+            return None
+        question = {"uri": uri, "words": f"Delete {uri}?"}
+        self._core.set({"confirm": question})
+        name = DataReference.from_uri(uri)
+        provider = self._core.dm.providers.find(name.storage_type, name.collection)
+        if not isinstance(provider, HasVersions):
+            return None
+        task = Task("confirm", name.storage_type, f"asking about {name.key}", lambda: self.ask_delete(uri))
+
+        def then(keeps: bool) -> Changes:
+            is_asked = self._core.state.confirm == question
+            return {"confirm": {**question, "note": VERSIONED}} if keeps and is_asked else {}
+
+        return self._core.ask(task, lambda: self._keeps(name.storage_type, provider), then)
+
+    def _keeps(self, storage_type: str, provider: HasVersions) -> bool:
+        try:
+            return self._core.dm.providers.call(storage_type, "keeps_versions", None, provider.keeps_versions)
+        except StorageError:  # not everybody may ask; the deletion itself will say what is wrong
+            return False
 
     def keep(self) -> None:
         """Not to be deleted after all."""

@@ -1,61 +1,78 @@
-"""The records of a result as something to look around in."""
+"""The records of a result as something to look around in: one list, in the order of the result."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
-from praval_storage.base import BaseStorageProvider, CanQuery, StorageResult
-from praval_storage.errors import UnsupportedOperationError
+from praval_storage.base import BaseStorageProvider
+from praval_storage.errors import StorageError, UnsupportedOperationError
+from praval_storage.filters import EVERYTHING
 from praval_storage.jupyter.outline import Looker
 from praval_storage.manager import DataManager
-from praval_storage.places import Look, Seen
-from praval_storage.records import Stored
+from praval_storage.paging import Batch, Entry, collect, in_any_order, whole
+from praval_storage.places import Column, Count, Look, Place, Seen, bad_token, from_token
+from praval_storage.records import MISSING, Stored
 from praval_storage.results.sequence import RowSequence, Source
-from praval_storage.scan import Scan, Scanned
-
-Fill = Callable[[Sequence[Stored]], list[Stored | None]]
 
 
-class Shelf(CanQuery):
-    """Holds the rows of a result; their bodies come from where the result gets them. Nothing can be written.
+class Shelf(NamedTuple):
+    """Holds the rows of a result; their bodies come from where the result gets them.
 
-    Args:
-        name: What it is called in messages.
+    Attributes:
         source: The source of the result.
         rows: Its rows.
     """
 
-    def __init__(self, name: str, source: Source, rows: Sequence[Stored]) -> None:
-        super().__init__(name)
-        self._source = source
-        self._rows = rows
-
-    def store(self, key: str, data: Any, metadata: dict[str, Any]) -> StorageResult:
-        """A result does not change."""
-        raise UnsupportedOperationError("A result does not change")
-
-    def delete(self, key: str) -> bool:
-        """A result does not change."""
-        raise UnsupportedOperationError("A result does not change")
-
-    def retrieve(self, key: str) -> Any:
-        """The value of a row."""
-        return next((self.load(row) for row in self._rows if row.key == key), None)
-
-    def scan(self, request: Scan) -> Scanned:
-        """All rows; the filter is for the caller."""
-        return Scanned(self._rows, residual=request.where)
+    source: Source
+    rows: Sequence[Stored]
 
     def fill(self, rows: Sequence[Stored]) -> list[Stored | None]:
         """The rows with their bodies."""
-        fill: Fill | None = getattr(self._source, "fill", None)
+        fill = getattr(self.source, "fill", None)
         return fill(rows) if fill else list(rows)
 
     def load(self, stored: Stored) -> Any:
         """The value of a row."""
-        return self._source.load(stored)
+        return self.source.load(stored)
+
+    def look(self, request: Look) -> Seen:
+        """One page of the rows."""
+        sift = whole(self, request.where)
+        if request.order is not None:
+            seen = in_any_order(self, self.rows, sift, "", request.order, request)
+        else:
+            seen = collect(request, "", [self._rest(request)], self._after, sift).seen("")
+        is_all = request.where == EVERYTHING and not request.text
+        total = Count(len(self.rows)) if is_all else None
+        return replace(seen, total=total, columns=self._columns(seen.rows))
+
+    def _rest(self, request: Look) -> Batch:
+        match from_token(request.token):
+            case None:
+                first = 0
+            case [int(first)]:
+                pass
+            case _:
+                raise bad_token()
+        return Batch(self.rows[first:], len(self.rows), None)
+
+    def _after(self, entry: Entry) -> Any:
+        assert not isinstance(entry, Place)  # noqa: S101 - there are none in a result
+        return [next(number for number, row in enumerate(self.rows, 1) if row.key == entry.key)]
+
+    def _columns(self, rows: Sequence[Stored]) -> list[Column]:
+        """The fields of rows that came with their values; nothing is read for it."""
+        if any(row.data is MISSING and row.body is None for row in rows):
+            return []
+        with suppress(StorageError):  # the preview of the record says why
+            values = [self.load(row) for row in rows]
+            if all(isinstance(value, Mapping) for value in values):
+                return [Column(name, "") for name in dict.fromkeys(chain.from_iterable(values))]
+        return []
 
 
 def shelf(result: RowSequence[Any]) -> tuple[DataManager, Looker]:
@@ -68,9 +85,9 @@ def shelf(result: RowSequence[Any]) -> tuple[DataManager, Looker]:
     providers: Mapping[str, BaseStorageProvider] = getattr(source, "providers", {})
     if name not in providers:
         raise UnsupportedOperationError(f"The rows of this result came from {source!r}, not from a manager")
-    held = DataManager({name: Shelf(name, source, result._rows)})  # noqa: SLF001 - as above
+    held = Shelf(source, result._rows)  # noqa: SLF001 - as above
 
-    def look(storage_type: str, request: Look) -> Seen:
-        return replace(held.look(storage_type, request), collection=result.collection, note="")
+    def look(_: str, request: Look) -> Seen:
+        return replace(held.look(request), collection=result.collection) if not request.path else Seen()
 
     return DataManager({name: providers[name]}), look

@@ -119,7 +119,7 @@ def around(shown: Shown, before: int) -> dict[str, Any]:
     unordered = "" if seen.ordered else "not in this order: the backend cannot make it page by page"
     return {
         "columns": columns_to_json(shown),
-        "fields": [[column.name, _marks(column)] for column in seen.columns],
+        "fields": [[column.name, marks] for column in seen.columns if (marks := _marks(column))],
         "places": places_to_json(shown.storage_type, seen.places),
         "extent": extent(seen, before),
         "next": seen.next is not None and not seen.stopped,

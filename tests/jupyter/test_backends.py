@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import boto3
 import numpy as np
 import pandas as pd
 import psycopg
@@ -58,6 +59,21 @@ def bucket(s3_endpoint: str, name: str) -> S3Provider:
     return provider
 
 
+@pytest.fixture
+def s3(s3_endpoint: str) -> Iterator[Any]:
+    """What others use."""
+    user, secret, region = S3_CREDENTIALS
+    client = boto3.client(
+        "s3",
+        endpoint_url=s3_endpoint,
+        aws_access_key_id=user,
+        aws_secret_access_key=secret,
+        region_name=region,
+    )
+    yield client
+    client.close()
+
+
 def test_a_bucket(host_page: HostPage, bucket: S3Provider, name: str, axe: Axe, shot: Shot) -> None:
     b = browse(DataManager({"s3": bucket}))
     page = host_page.show(b)
@@ -81,6 +97,25 @@ def test_a_bucket(host_page: HostPage, bucket: S3Provider, name: str, axe: Axe, 
     page.get_by_role("treeitem", name="many").press("ArrowRight")
     page.get_by_role("treeitem", name="load more").click()
     page.get_by_role("treeitem", name="f-119").wait_for()
+
+
+def test_deleting_in_a_versioned_bucket_adds_a_marker_and_says_so(
+    host_page: HostPage, bucket: S3Provider, s3: Any, name: str, axe: Axe, shot: Shot
+) -> None:
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    b = browse(DataManager({"s3": bucket}), f"s3/{name}/reports/2026/")
+    page = host_page.show(b)
+    row(page, "day-007.json").click()
+    page.get_by_role("button", name="delete…").click()
+    asked = page.get_by_role("alertdialog")
+    asked.get_by_text("adds a delete marker").wait_for()
+    assert page.get_by_role("button", name="keep").evaluate("each => each === document.activeElement")
+    shot(page)
+    assert axe(page) == []
+    asked.get_by_role("button", name="delete").click()
+    row(page, "day-007.json").wait_for(state="detached")
+    left = s3.list_object_versions(Bucket=name, Prefix="reports/2026/day-007.json")
+    assert (len(left["DeleteMarkers"]), len(left["Versions"])) == (1, 1)
 
 
 def test_what_is_too_large_to_send_is_a_presigned_link(
@@ -321,15 +356,11 @@ def test_the_list_of_a_map_goes_by_arrows(host_page: HostPage, collection: DataM
 
 
 def test_foreign_csv_in_a_bucket_is_a_frame(
-    host_page: HostPage, bucket: S3Provider, s3_endpoint: str, name: str
+    host_page: HostPage, bucket: S3Provider, s3: Any, name: str
 ) -> None:
     text = io.StringIO()
     pd.DataFrame({"city": ["Oslo", "Rome"], "n": [1, 2]}).to_csv(text, index=False)
-    import boto3
-
-    session = boto3.Session(*S3_CREDENTIALS[:2], region_name=S3_CREDENTIALS[2])
-    client = session.client("s3", endpoint_url=s3_endpoint)
-    client.put_object(Bucket=name, Key="foreign/cities.csv", Body=text.getvalue().encode())
+    s3.put_object(Bucket=name, Key="foreign/cities.csv", Body=text.getvalue().encode())
     b = browse(DataManager({"s3": bucket}), f"s3/{name}/foreign/")
     page = host_page.show(b)
     row(page, "cities.csv").click()

@@ -66,6 +66,11 @@ def test_it_opens_without_asking_anybody(dm: DataManager, b: Browser) -> None:
     assert b.state.badges["memory"]["state"] == "unknown"
 
 
+def test_a_place_that_is_shown_at_once_is_open_with_what_is_in_it(dm: DataManager) -> None:
+    b = Browser(dm, "files/reports/")
+    assert ids(b) == ["files", "files/reports/", "files/reports/2026/", "memory"]
+
+
 def test_a_path_shows_its_rows_and_opens_the_tree(b: Browser) -> None:
     b.path = "files/reports/2026/"
     assert keys(b) == list(DAYS)[:25]
@@ -511,6 +516,41 @@ def test_a_browser_that_is_closed_asks_nothing_more(dm: DataManager) -> None:
 # -- without a widget
 
 
+def test_a_preview_that_comes_after_another_question_is_not_shown(
+    dm: DataManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory: Any = dm.providers["memory"]
+    dm.store_many({"apple": 1, "banana": 2}, "memory")
+    b = Browser(dm, "memory", lanes=Lanes())
+    b.refresh()
+    entered, gate, preview = Event(), Event(), dm.preview
+
+    def slow(*given: Any, **options: Any) -> Any:
+        entered.set()
+        assert gate.wait(10)
+        return preview(*given, **options)
+
+    monkeypatch.setattr(dm, "preview", slow)
+    b.handle({"op": "select", "uri": b.rows[0]["uri"]}, lambda *_: None)
+    assert entered.wait(10)
+    asked = b.handle({"op": "query", "text": "banana"}, lambda *_: None)
+    gate.set()
+    assert asked is not None
+    asked.wait()
+    assert (keys(b), b.selected, b.preview) == (["banana"], "", {})
+    assert memory.most == 1
+    b.close()
+
+
+def test_a_view_that_is_made_later_counts_down_from_then(dm: DataManager) -> None:
+    dm.store("x", "memory", "session", ttl=60)
+    b = Browser(dm, "memory")
+    before = b.rows[0]["expires_in"]
+    while b.rows[0]["expires_in"] == before:  # a millisecond, if time goes on
+        tell(b, "hello")
+    assert before - 10_000 < b.rows[0]["expires_in"] < before
+
+
 def test_clear_leaves_nothing_that_a_saved_notebook_could_hold(b: Browser) -> None:
     b.path = "files/reports/2026/"
     b.selected = b.rows[0]["uri"]
@@ -557,14 +597,37 @@ def test_a_provider_and_a_result_can_be_browsed(dm: DataManager) -> None:
     assert len(one.rows) == 25
     result = dm.query("files", {"day": {"$gt": 55}})
     some = result.browse(static=True)
-    some.path = "files/reports/2026/"
     assert keys(some) == list(DAYS)[56:]
+    assert some.state.table["extent"] == "1–4 of 4"
     some.query = '{"day": 57}'
     assert keys(some) == list(DAYS)[57:58]
     some.selected = some.rows[0]["uri"]
     assert some.preview["kind"] == "json"
     with pytest.raises(StoragePermissionError):
         some.delete()
+
+
+def test_a_result_keeps_its_order_page_by_page(dm: DataManager) -> None:
+    wanted = list(reversed(DAYS))
+    b = dm.query("files", {"key": {"$prefix": "reports/"}}, order_by="-data.day").browse(static=True)
+    assert (keys(b), b.total) == (wanted[:25], 60)
+    b.page = 1
+    assert keys(b) == wanted[25:50]
+    b.page = 2
+    assert (keys(b), b.state.table["extent"]) == (wanted[50:], "51–60 of 60")
+    b.query = "day-00"
+    assert keys(b) == wanted[50:]
+    b.sort = "data.day"
+    assert keys(b) == wanted[:49:-1]
+
+
+def test_a_result_of_values_has_their_fields_as_columns(dm: DataManager) -> None:
+    columns = lambda browser: [column["name"] for column in browser.state.table["columns"]]  # noqa: E731
+    by_value = dm.query("files", {"data.day": {"$gt": 57}}).browse(static=True)
+    assert columns(by_value) == ["key", "day", "tags"]
+    assert [row["cells"][0]["text"] for row in by_value.rows] == ["58", "59"]
+    by_name = dm.query("files", {"key": {"$prefix": "reports/"}}, limit=3).browse(static=True)
+    assert columns(by_name) == ["name", "kind", "size", "modified"], "nothing was read for it"
 
 
 WITHOUT = """

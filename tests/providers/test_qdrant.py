@@ -701,25 +701,25 @@ def _many(provider: QdrantProvider, count: int, size: int = 96) -> np.ndarray[An
     vectors = np.random.default_rng(1).standard_normal((count, size)).astype("f4")
     for start in range(0, count, 1_000):
         chunk = vectors[start : start + 1_000]
-        provider.write([draft(f"k{start + i}", {"vector": v, "n": i}) for i, v in enumerate(chunk)])
+        provider.write([draft(f"k{start + i}", {"vector": v, "n": start + i}) for i, v in enumerate(chunk)])
     return vectors
 
 
 def test_optimize_builds_the_index(embedded: QdrantProvider) -> None:
-    vectors = _many(embedded, 4_000)
+    vectors = _many(embedded, 4_000, 640)
     before = found(embedded, vectors[5])
     lines: list[str] = []
     embedded.optimize(lines.append)
     after = found(embedded, vectors[5])
     assert (before.plan.index, after.plan.index) == ("flat", "hnsw")
-    assert [row.stored.key for row in after.rows] == [row.stored.key for row in before.rows]
+    assert after.rows[0].stored.key == before.rows[0].stored.key == "k5"
     assert "index built" in lines[-1]
     embedded.store("more", {"vector": vectors[5]}, {})
     assert {row.stored.key for row in found(embedded, vectors[5], 2).rows} == {"k5", "more"}
 
 
 def test_more_candidates_find_more_of_the_nearest(tmp_path: Path) -> None:
-    # Vectors without structure are the hardest for the index; less than 10 MB of them it does not use it for.
+    # Vectors without structure are the hardest for the index.
     with QdrantProvider(path=tmp_path, search_ef=1) as narrow:
         vectors = _many(narrow, 11_000, 256)
         narrow.optimize()
@@ -734,6 +734,24 @@ def test_more_candidates_find_more_of_the_nearest(tmp_path: Path) -> None:
         few = recall(narrow)
         with QdrantProvider(path=tmp_path, search_ef=2_000) as wide:
             assert few < 0.9 < 0.99 <= recall(wide)
+
+
+@pytest.mark.parametrize("count", [9_900, 10_100])  # 10,000 KB are 10,000 vectors of 256 dimensions
+def test_the_plan_says_flat_where_the_engine_scans(tmp_path: Path, count: int) -> None:
+    # With one candidate, only a scan finds all of the nearest among vectors without structure.
+    with QdrantProvider(path=tmp_path, search_ef=1) as provider:
+        vectors = _many(provider, count, 256)
+        provider.optimize()
+        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        queries = np.random.default_rng(2).standard_normal((10, 256)).astype("f4")
+        for below, few, many in ((count, "flat", "hnsw"), (2_000, "flat", "hnsw, or flat where few match")):
+            filters = {"data.n": {"$lt": below}} if below < count else {}
+            best = [{f"k{place}" for place in np.argsort(-(unit[:below] @ query))[:5]} for query in queries]
+            answers = [found(provider, query, 5, **filters) for query in queries]
+            is_exact = [{row.stored.key for row in answer.rows} for answer in answers] == best
+            [way] = {(answer.plan.index or "").partition(";")[0] for answer in answers}
+            assert way == (few if count < 10_000 else many)
+            assert is_exact == (count < 10_000 or below < count)
 
 
 @pytest.mark.parametrize("ef", [0, -1])

@@ -277,6 +277,18 @@ class TestListing:
         assert [row.body for row in listed] == [None, None]
 
 
+@pytest.mark.parametrize("status", ["", "Enabled", "Suspended"])
+def test_whether_a_deletion_keeps_what_was_stored(
+    provider: S3Provider, boto: Any, bucket: str, status: str
+) -> None:
+    if status:
+        boto.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": status})
+    provider.store("k", 1, {})
+    provider.delete("k")
+    assert ("Versions" in boto.list_object_versions(Bucket=bucket)) is (status == "Enabled")
+    assert provider.keeps_versions() is (status == "Enabled")
+
+
 class TestParts:
     def test_a_body_of_many_parts_has_its_metadata(
         self, provider: S3Provider, boto: Any, bucket: str, tmp_path: Path

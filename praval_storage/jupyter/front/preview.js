@@ -67,7 +67,7 @@ function previewView({ model, ask, wait, root, say }) {
   }
 
   const question = (asked) => h("div", { class: "actions question", role: "alertdialog", "aria-label": "Confirm the deletion" },
-    h("span", { class: "words" }, asked.words), button("keep", () => ask("keep"), { "data-focus": "keep" }),
+    h("span", { class: "words" }, asked.words), asked.note ? h("span", { class: "dim" }, asked.note) : null, button("keep", () => ask("keep"), { "data-focus": "keep" }),
     button("delete", () => ask("delete", { uri: asked.uri }), { class: "act danger", "data-focus": "really delete" }));
 
   function download(uri, shown) {
@@ -106,9 +106,9 @@ function previewView({ model, ask, wait, root, say }) {
 
   let drawn = null, slow;
   function draw() {
-    const preview = model.get("preview"), asked = model.get("confirm").uri || "", locked = model.get("read_only");
+    const preview = model.get("preview"), confirm = model.get("confirm"), asked = confirm.uri || "", locked = model.get("read_only");
     // What is there stays: a redraw would close what was opened and fetch images anew.
-    if (preview.kind && drawn && drawn.preview === preview && drawn.asked === asked && drawn.locked === locked) return;
+    if (preview.kind && drawn && drawn.preview === preview && drawn.confirm === confirm && drawn.locked === locked) return;
     clearTimeout(slow);
     // An old preview stays for a moment: a fast answer replaces it without a flash of nothing.
     if (!preview.kind && model.get("selected") && drawn && model.get("busy")) slow = setTimeout(show, 150);
@@ -119,7 +119,7 @@ function previewView({ model, ask, wait, root, say }) {
       redraw(box, () => box.replaceChildren(...content().flat(2).filter(Boolean)), () => box.querySelector(asked ? "[data-focus=keep]" : "[data-focus=delete]") || box);
       if (!same) box.scrollTop = 0;
       if (asked && asked !== before) box.querySelector("[data-focus=keep]").focus();
-      drawn = { preview, asked, locked };
+      drawn = { preview, asked, confirm, locked };
     }
   }
   return { element: box, draw, close: () => { clearTimeout(slow); release(); } };

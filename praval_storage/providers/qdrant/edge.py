@@ -46,7 +46,7 @@ from praval_storage.providers.qdrant.folder import Folder, Lease
 from praval_storage.providers.qdrant.optimize import run_optimizer
 from praval_storage.providers.qdrant.payload import LAYOUT
 from praval_storage.providers.qdrant.settings import DEFAULT_PATH, QdrantSettings
-from praval_storage.providers.qdrant.shard import CONFIG, DISTANCES, create_shard, spaces_of
+from praval_storage.providers.qdrant.shard import CONFIG, DISTANCES, SCANNED, create_shard, spaces_of
 
 _FLUSH_AFTER = 20_000
 _REFUSED = ("Read-only file system", "Permission denied", "Operation not permitted")
@@ -192,7 +192,7 @@ class EdgeEngine:
     def figures(self) -> Figures:
         with self._shard() as shard:
             info = shard.info()
-        return Figures(info.points_count, info.indexed_vectors_count)
+        return Figures(info.points_count, info.indexed_vectors_count, scanned_below=SCANNED)
 
     def count(self, condition: Condition) -> int:
         with self._shard() as shard:

@@ -25,6 +25,8 @@ DEFAULT_VECTOR: Final = ""
 SEARCH_EF: Final = 128
 """Candidates an HNSW search keeps unless told otherwise: recall@10 above 0.99 on embedding-like data."""
 
+_FLOAT, _KILOBYTE = 4, 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Space:
@@ -47,10 +49,24 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """How large a collection is: points, and how many of their vectors are in an HNSW index."""
+    """How large a collection is.
+
+    Attributes:
+        points: Its points.
+        indexed: How many of their vectors are in an HNSW index.
+        segments: In how many parts these are.
+        scanned_below: Kilobytes of vectors in a part from which on its index is used; less is scanned.
+    """
 
     points: int
     indexed: int
+    segments: int = 1
+    scanned_below: int = 0
+
+    def uses_graph(self, size: int) -> bool:
+        """Whether a search among all vectors of so many dimensions goes by the HNSW index."""
+        in_each = self.indexed * size * _FLOAT / max(1, self.segments)
+        return self.indexed > 0 and in_each >= self.scanned_below * _KILOBYTE
 
 
 @dataclass(frozen=True, slots=True)

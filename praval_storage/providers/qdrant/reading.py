@@ -89,20 +89,15 @@ class Reader:
         asked = Nearest(space.shaped(wanted), name, limit, ef=max(self.rules.search_ef, 2 * limit))
         rows = self.engine.nearest(asked, compiled.condition, layout.RECORD)
         seconds = perf_counter() - started
+        figures = schema.figures or self.engine.figures()
         return Neighbours(
             self._neighbours(rows, space.distance),
             compiled.pushed,
             # Loose rows and other people's points were let through: the whole filter is decided on them.
             where if any(map(layout.is_loose, rows)) else compiled.residual,
-            *self._served(schema.figures or self.engine.figures(), seconds, index),
+            _way(figures.uses_graph(space.size), where, index),
+            _hint(figures, seconds),
         )
-
-    def _served(self, figures: Figures, seconds: float, index: str | None) -> tuple[str, str | None]:
-        """How a search was served, and what would make the next one faster."""
-        graph = "hnsw" if figures.indexed else "flat"
-        flat = figures.points - figures.indexed > MANY and seconds > _SLOW
-        hint = "provider.optimize() builds the HNSW index, which makes this search faster" if flat else None
-        return f"{graph}; {index}" if index else graph, hint
 
     def _neighbours(self, rows: Sequence[Row], distance: str) -> list[Neighbour]:
         raw = {row.id: row.score for row in rows}
@@ -173,6 +168,20 @@ def _next_size(page: Sequence[Row], size: int) -> int:
     """Twice as many rows as long as they are small."""
     average = sum(layout.size_of(row) for row in page) // max(1, len(page)) or 1
     return max(1, min(size * 4, _LARGEST_PAGE, _PAGE_BYTES // average))
+
+
+def _way(by_graph: bool, where: Node, index: str | None) -> str:
+    """What served a search: the engine scans what a filter leaves when it expects that to be little."""
+    graph = "hnsw" if where == EVERYTHING else "hnsw, or flat where few match"
+    way = graph if by_graph else "flat"
+    return f"{way}; {index}" if index else way
+
+
+def _hint(figures: Figures, seconds: float) -> str | None:
+    """What would make the next search faster."""
+    if figures.points - figures.indexed > MANY and seconds > _SLOW:
+        return "provider.optimize() builds the HNSW index, which makes this search faster"
+    return None
 
 
 def _score(raw: float, distance: str) -> float:

@@ -22,10 +22,17 @@ DISTANCES = {
     "euclid": edge.Distance.Euclid,
     "manhattan": edge.Distance.Manhattan,
 }
+SCANNED = 10_000
+"""Kilobytes of vectors that are scanned although they are indexed, which is as fast and exact."""
 _INDEXING = {
     # The default threshold (KB of vectors) would leave collections of a few thousand without an index.
     "optimizers": {"indexing_threshold": 1_000, "default_segment_number": 1},
-    "hnsw_config": {"m": 16, "ef_construct": 128, "full_scan_threshold": 10_000, "max_indexing_threads": 0},
+    "hnsw_config": {
+        "m": 16,
+        "ef_construct": 128,
+        "full_scan_threshold": SCANNED,
+        "max_indexing_threads": 0,
+    },
 }
 
 

@@ -50,7 +50,12 @@ def describe(client: QdrantClient, name: str) -> models.CollectionInfo | None:
 
 def figures_of(info: models.CollectionInfo) -> Figures:
     """Points and indexed vectors of a collection."""
-    return Figures(info.points_count or 0, info.indexed_vectors_count or 0)
+    return Figures(
+        info.points_count or 0,
+        info.indexed_vectors_count or 0,
+        info.segments_count,
+        info.config.hnsw_config.full_scan_threshold,
+    )
 
 
 def index_params(kind: str, *, prefix: bool) -> Any:

@@ -7,7 +7,7 @@ from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from praval_storage.base import boundary
+from praval_storage.base import HasVersions, boundary
 from praval_storage.diagnosis import Checkup
 from praval_storage.errors import ConfigurationError, StoragePermissionError
 from praval_storage.keys import validate_key
@@ -46,7 +46,7 @@ class _Place(NamedTuple):
     collection: str | None
 
 
-class S3Provider(ObjectProvider):
+class S3Provider(ObjectProvider, HasVersions):
     """Records as objects in an S3 bucket: of AWS, MinIO or any server that speaks S3.
 
     The object ``<prefix><key>`` holds the data exactly as stored, a CSV as CSV. Metadata, times, expiry and
@@ -147,6 +147,12 @@ class S3Provider(ObjectProvider):
         """The buckets these credentials may list."""
         with boundary(self, "buckets"):
             return self._connection.run(self._connection.buckets())
+
+    def keeps_versions(self) -> bool:
+        with boundary(self, "keeps_versions"):
+            answer = self._connection.run(self._connection.call("get_bucket_versioning"))
+        # "Suspended" keeps what was stored before that, and nothing of what is deleted now.
+        return answer.get("Status") == "Enabled"
 
     def diagnose(self) -> Checkup:
         return examine(self._connection, self.settings.prefix + self._start, read_only=self.read_only)
