@@ -101,7 +101,7 @@ def places_to_json(storage_type: str, places: Sequence[Place]) -> list[dict[str,
             "id": f"{storage_type}/{place.path}",
             "name": place.label,
             "kind": place.kind,
-            "count": "" if place.count is None else str(place.count),
+            "count": "" if place.count is None else place.count.words("record"),
             "size": "" if place.size is None else place.size.bytes(),
         }
         for place in places

@@ -163,7 +163,7 @@ def _all(providers: ProviderSet) -> Seen:
 
 def _place_cells(place: Place) -> tuple[str, ...]:
     end = ENDS.get(place.kind, "")
-    count = f"{place.count} records" if place.count is not None else ""
+    count = place.count.words("record") if place.count is not None else ""
     size = place.size.bytes() if place.size is not None else ""
     notes = filter(None, (count, place.note, place.read_only and f"read-only: {place.read_only}"))
     return printable(place.label) + end, place.kind, size, "", printable("; ".join(notes), 100)

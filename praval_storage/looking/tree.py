@@ -102,7 +102,7 @@ class _Grower:
         return Branch(branch.name, branch.note, inner, seen.next is not None or seen.stopped)
 
     def _place(self, place: Place, storage_type: str, depth: int) -> Branch:
-        count = f"{place.count} records" if place.count is not None else ""
+        count = place.count.words("record") if place.count is not None else ""
         branch = Branch(
             printable(place.label) + ENDS.get(place.kind, ""),
             printable("; ".join(filter(None, (count, place.note, place.read_only))), 100),

@@ -59,7 +59,7 @@ function chartView({ model, ask, wait, root }) {
     const some = order.slice(0, listed);
     const value = (i) => codes && colour[codes[i]] ? [mark(colour[codes[i]]), ` ${values[i] || colour[codes[i]].label}`] : [];
     redraw(table, () => list.replaceChildren(...some.map((i) => h("tr", { tabindex: -1, "data-focus": `point ${keys[i]}`, "data-key": keys[i], "aria-selected": String(keys[i] === anchor), onclick: () => ask("select_key", { key: keys[i] }) },
-      h("td", { class: "name" }, keys[i], near.has(keys[i]) ? h("span", { class: "tag" }, "neighbour") : null), h("td", {}, titles[i]), h("td", {}, ...value(i)))),
+      h("td", { class: "name" }, keys[i], near.has(keys[i]) ? h("span", { class: "tag" }, "neighbour") : null), h("td", { class: "words", title: titles[i] }, titles[i]), h("td", {}, ...value(i)))),
       ...(order.length > some.length ? [h("tr", {}, h("td", { colspan: 3 }, button(`show ${Math.min(LISTED, order.length - some.length)} more of ${order.length}`, () => { listed += LISTED; drawList(); }, { "data-focus": "more points" })))] : [])),
       () => list.querySelector("tr") || root);
     rove(list, "tr[data-focus]", list.querySelector("[aria-selected=true]"));
