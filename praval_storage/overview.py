@@ -68,9 +68,12 @@ def _details(providers: ProviderSet, name: str) -> str:
     if provider is None:
         return ""
     known = {"can": ", ".join(provider.abilities())}
-    for setting in described(getattr(provider, "settings", None), provider.secrets()):
+    settings = (
+        () if options.stable_repr else described(getattr(provider, "settings", None), provider.secrets())
+    )
+    for setting in settings:
         if setting.source != "default":
             known[setting.name] = f"{setting.value} ({setting.source})"
-    if error := providers.last_error(name):
+    if (error := providers.last_error(name)) and not options.stable_repr:
         known["last error"] = error
     return folded(printable(name), as_html(facts("", known, width=WIDEST)))

@@ -66,6 +66,11 @@ def test_it_opens_without_asking_anybody(dm: DataManager, b: Browser) -> None:
     assert b.state.badges["memory"]["state"] == "unknown"
 
 
+def test_a_place_that_is_shown_at_once_is_open_with_what_is_in_it(dm: DataManager) -> None:
+    b = Browser(dm, "files/reports/")
+    assert ids(b) == ["files", "files/reports/", "files/reports/2026/", "memory"]
+
+
 def test_a_path_shows_its_rows_and_opens_the_tree(b: Browser) -> None:
     b.path = "files/reports/2026/"
     assert keys(b) == list(DAYS)[:25]
