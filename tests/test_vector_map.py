@@ -176,7 +176,7 @@ def test_the_payload_is_json_and_two_buffers(dm: DataManager) -> None:
     assert max(codes) < len(payload["colour"]["legend"])
     assert payload["colour"]["kind"] == "number"
     assert set(payload["fields"]) == {"n", "title", "topic"}
-    assert payload["titles"][0] == f"{payload['keys'][0]}: On {payload['colour']['values'][0]}"
+    assert payload["titles"][0] == f"On {payload['colour']['values'][0]}"
 
 
 def test_neighbours_come_from_the_backend(dm: DataManager) -> None:
@@ -416,8 +416,8 @@ def test_fields_are_paths_of_scalars_and_long_texts_are_cut() -> None:
     assert fields_of(row) == {"data.key": 1, "a.b.c": 1, "t": "x" * 200, "metadata.m": 1}
     assert fields_of(VectorRow("k", None, "text", None)) == {"data": "text"}
     assert len(fields_of(VectorRow("k", None, {str(n): n for n in range(99)}, None))) == 50
-    assert title_of("k", {"name": "x\u202ey"}) == "k: x\\u202ey"
-    assert title_of("k", {"n": 1}) == "k"
+    assert title_of({"name": "x\u202ey"}) == "x\\u202ey"
+    assert title_of({"n": 1}) == ""
 
 
 def test_a_field_path_of_the_map_is_the_path_of_a_filter(dm: DataManager) -> None:

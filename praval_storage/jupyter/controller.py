@@ -60,7 +60,9 @@ class Browser:
         self._core = Core(dm, lanes or Lanes(threads=False), State())
         look = look or dm.look
         self._outline = Outline(self._core, look)
-        self._pages = Pages(self._core, look, self._outline, page_size, "read_only=True" if read_only else "")
+        self._pages = Pages(
+            self._core, look, self._outline, page_size, "opened with read_only=True" if read_only else ""
+        )
         self._viewing = Viewing(self._core, self._pages)
         self._actions = Actions(self._core, self._pages, self._viewing)
         self._hint = hint

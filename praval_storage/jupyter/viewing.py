@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from praval_storage.display import counted, name_text
 from praval_storage.jupyter.core import Changes, Core, Task
 from praval_storage.jupyter.lanes import Job
 from praval_storage.jupyter.pages import Pages
+from praval_storage.jupyter.table import WIDEST
 from praval_storage.preview import Preview
 from praval_storage.reference import DataReference
 
@@ -91,7 +93,7 @@ class Viewing:
 
     def choose(self, keys: Sequence[str]) -> None:
         """The points in a box."""
-        self._core.set({"selected_ids": tuple(keys), "notice": f"{len(keys)} points chosen"})
+        self._core.set({"selected_ids": tuple(keys), "notice": f"{counted(len(keys), 'point')} chosen"})
 
     def points(self) -> list[bytes]:
         """Places and colours of the points, and their keys, titles and values as JSON."""
@@ -99,13 +101,21 @@ class Viewing:
             return []
         whole = self.map.payload()
         texts = {name: whole[name] for name in ("keys", "titles")}
-        named = orjson.dumps({**texts, "values": whole["colour"]["values"]})
+        names = list(map(name_text, whole["keys"]))
+        named = orjson.dumps({**texts, "names": names, "values": whole["colour"]["values"]})
         blobs = self.map.blobs
         return [blobs[whole["points"]], blobs[whole["colour"]["codes"]], named]
 
     def _previewed(self, preview: Preview) -> Changes:
         self.preview = preview
-        return {"preview": preview.payload(), "notice": f"preview of {preview.payload()['key']}"}
+        whole = preview.payload()
+        name = name_text(self._label(whole["key"]), WIDEST)
+        return {"preview": {**whole, "name": name}, "notice": f"preview of {name}"}
+
+    def _label(self, key: str) -> str:
+        """What the place that is shown does not say of a key."""
+        prefix = self._pages.answer.seen.prefix if self._pages.answer else ""
+        return key.removeprefix(prefix) or key
 
     def _drawn(self, drawn: VectorMap) -> Changes:
         self.map = drawn

@@ -133,8 +133,8 @@ class VectorMap:
 
     @property
     def titles(self) -> list[str]:
-        """A few words for each record."""
-        return [title_of(key, known) for key, known in zip(self.keys, self.known, strict=True)]
+        """A few words for each record beside its key, ``""`` where there are none."""
+        return list(map(title_of, self.known))
 
     def __repr__(self) -> str:
         lines = [self._title(), self._explained(), *self.notes, *(self._legend())]

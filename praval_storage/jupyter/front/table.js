@@ -15,8 +15,8 @@ function tableView({ model, ask, root, ticking }) {
   const home = () => rows()[0] || root;
 
   function header(column) {
-    const sort = model.get("sort"), up = sort === column.path, down = sort === `-${column.path}`;
-    const next = up ? `-${column.path}` : down ? "" : column.path;
+    const sort = model.get("table").ordered === false ? "" : model.get("sort"), up = sort === column.path, down = sort === `-${column.path}`;
+    const now = model.get("sort"), next = now === column.path ? `-${column.path}` : now === `-${column.path}` ? "" : column.path;
     return h("th", { scope: "col", class: { number: "number", format: "kind" }[column.kind === "number" ? "number" : column.path], "aria-sort": up ? "ascending" : down ? "descending" : "none" },
       h("button", { type: "button", class: "sort", "data-focus": `sort ${column.path}`, onclick: () => ask("sort", { by: next }) },
         column.name, h("span", { class: "arrow", "aria-hidden": "true" }, up ? " ▲" : down ? " ▼" : "")),
@@ -34,7 +34,7 @@ function tableView({ model, ask, root, ticking }) {
     let field = 0;
     return columns.map((column) => {
       if (column.kind === "data") return valueCell(row.cells[field++] || { text: "", kind: "null" });
-      if (column.path === "key") return h("td", { class: "name", title: row.key }, row.name || "<empty>");
+      if (column.path === "key") return h("td", { class: "name", title: row.name }, row.name);
       if (column.path === "size") return h("td", { class: "number" }, row.size_text);
       if (column.path === "format") return h("td", { class: "kind" }, h("span", { class: "tag" }, row.kind));
       if (column.path === "expires_at") return h("td", { class: "ttl" }, ticking(row));
@@ -54,12 +54,13 @@ function tableView({ model, ask, root, ticking }) {
     return table.places && table.places.length ? "No records directly here: open a place above." : "Nothing here yet.";
   }
 
-  let drawn = "";
+  let drawn = [];
   function draw() {
     const table = model.get("table"), columns = table.columns || [], places = table.places || [], records = model.get("rows");
-    const same = JSON.stringify([columns, places, records, model.get("sort"), model.get("path"), records.length ? "" : nothing(table)]);
-    if (same !== drawn) {
-      drawn = same;
+    // The rows, which may be many, are another array only when they are others.
+    const now = [records, JSON.stringify({ ...table, measured: null, filter_note: null }), model.get("sort"), model.get("path"), records.length ? "" : nothing(table)];
+    if (now.some((each, i) => each !== drawn[i])) {
+      drawn = now;
       grid.className = columns.some((each) => each.kind === "data") ? "" : "plain";
       redraw(grid, () => {
         head.replaceChildren(...columns.map(header));
