@@ -147,7 +147,7 @@ class Browser:
         """
         setters: dict[str, Callable[[Any], Job | None]] = {
             "path": self._pages.go,
-            "query": self._pages.ask_for,
+            "query": self._filter,
             "sort": self._pages.order_by,
             "page": self._pages.turn_to,
             "delimiter": self._pages.delimit,
@@ -260,7 +260,7 @@ class Browser:
             "go": lambda: pages.go(given("path")),
             "open": lambda: outline.toggle(given("path"), message.get("want"), pages.address),
             "more": lambda: outline.more(given("path"), pages.address),
-            "query": lambda: pages.ask_for(given("text")),
+            "query": lambda: self._filter(given("text")),
             "sort": lambda: pages.order_by(given("by")),
             "page": lambda: pages.turn_to(int(message.get("page") or 0)),
             "delimit": lambda: pages.delimit(given("by")),
@@ -288,6 +288,11 @@ class Browser:
         """A view has been made: what counts down is counted from now."""
         if any(row.get("expires_in") is not None for row in self.state.rows):
             self._core.set(self._pages.drawn())
+
+    def _filter(self, text: str) -> Job | None:
+        """Of the rows, and of the map where one is shown."""
+        asked = self._pages.ask_for(text)
+        return (self._viewing.redraw() or asked) if asked else None
 
     def _chart(self, message: Message) -> Job | None:
         return self._viewing.draw(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 MOST_POINTS = 20_000
 
 
+class Drawing(NamedTuple):
+    """What a map is asked for with; see :meth:`Viewing.draw`."""
+
+    colour: str | None
+    vector: str | None
+    sample: int
+    seed: int
+
+
 class Viewing:
     """Asks for previews and maps.
 
@@ -34,6 +43,8 @@ class Viewing:
         self._pages = pages
         self.preview: Preview | None = None
         self.map: VectorMap | None = None
+        self._drawing: Drawing | None = None
+        self._asked = 0
 
     def select(self, uri: str, *, in_full: bool = False) -> Job | None:
         """Show a record; ``""`` shows none."""
@@ -66,24 +77,38 @@ class Viewing:
             sample: At most so many points, 20,000 at most.
             seed: Chooses the sample.
         """
+        size = max(1, min(sample, MOST_POINTS))
+        return self._draw(Drawing(colour, vector, size, seed))
+
+    def redraw(self) -> Job | None:
+        """Show the map of what the filter box leaves, if a map is shown or being made."""
+        asked = self._core.current("chart", self._asked)
+        return self._draw(self._drawing) if asked and self._drawing else None
+
+    def _draw(self, drawing: Drawing) -> Job:
         name, answer = self._pages.address.storage_type, self._pages.answer
         collection = answer.seen.collection if answer else None
-        size = max(1, min(sample, MOST_POINTS))
-
-        def again() -> Job | None:
-            return self.draw(colour=colour, vector=vector, sample=sample, seed=seed)
+        filters, (_, vector, size, seed) = self._pages.filters(), drawing
 
         def work() -> VectorMap:
             return self._core.dm.vector_map(
-                name, colour, sample=size, collection=collection, vector=vector, seed=seed
+                name, filters=filters, sample=size, collection=collection, vector=vector, seed=seed
             )
 
-        return self._core.ask(Task("chart", name, f"drawing {collection or name}", again), work, self._drawn)
+        def then(drawn: VectorMap) -> Changes:
+            # Somebody may have chosen another colour meanwhile, and none of what is left may have the field.
+            colour = self._drawing.colour if self._drawing else None
+            return self._drawn(drawn.coloured_by(colour) if colour in drawn.fields else drawn)
+
+        task = Task("chart", name, f"drawing {collection or name}", self.redraw)
+        self._drawing, self._asked = drawing, self._core.number("chart") + 1
+        return self._core.ask(task, work, then)
 
     def recolour(self, field: str | None) -> None:
         """Colour the points that are shown by another payload field; nobody is asked for that."""
         if self.map is not None:
             self._core.set(self._drawn(self.map.coloured_by(field)))
+            self._drawing = self._drawing and self._drawing._replace(colour=field)
 
     def undraw(self) -> None:
         """Show the rows again."""
