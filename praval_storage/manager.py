@@ -199,6 +199,7 @@ class DataManager(Operations):
         storage_type: str,
         colour: str | None = None,
         *,
+        filters: Mapping[str, Any] | None = None,
         sample: int = 2_000,
         collection: str | None = None,
         vector: str | None = None,
@@ -212,6 +213,7 @@ class DataManager(Operations):
         Args:
             storage_type: Name of a provider that gives out vectors.
             colour: Path of the field that gives the points their colours.
+            filters: Only records that match, as in :meth:`query`.
             sample: At most so many points, up to 20,000, chosen evenly.
             collection: Another collection than the provider's own.
             vector: Which of several vectors of a record; by default the provider's, else the first.
@@ -222,8 +224,9 @@ class DataManager(Operations):
         """
         target = Target(storage_type, collection)
         # NumPy comes with the providers that have vectors, and takes a while to import.
-        make = library("praval_storage.mapping", "qdrant").vector_map
-        found: VectorMap = make(self._providers, target, colour, sample, vector, seed)
+        mapping = library("praval_storage.mapping", "qdrant")
+        wish = mapping.Wish(colour, filters, sample, vector, seed)
+        found: VectorMap = mapping.vector_map(self._providers, target, wish)
         return found
 
     def browse(

@@ -85,6 +85,8 @@ class Outline:
         node = self.tree.find(address)
         if node is not None and node.inside is None:
             self.tree = self.tree.seen(address, seen)
+        if seen.total is not None:
+            self.tree = self.tree.counted(address, seen.total)
 
     def renew(self) -> None:
         """Take over providers that have come or gone."""

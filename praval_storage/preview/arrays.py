@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -141,7 +142,9 @@ def _drawn(values: Any) -> list[Part | None]:
     if values.ndim == 3 and values.shape[2] in (1, 3, 4) and values.dtype.str[1:] == "u1":
         return [_photograph(values)]
     if values.ndim == 1 and values.size > 1:
-        return [line("values", values)[0]]
+        drawn, _ = line("values", values)
+        # What is smallest and largest stands in the facts.
+        return [drawn and replace(drawn, alt=f"{values.size} in order")]
     return [_heat_map(values)] if values.ndim == 2 and min(values.shape) > 1 else []
 
 

@@ -337,7 +337,7 @@ def place_of(page: Page, key: str) -> dict[str, int]:
         """(key) => {
         const canvas = document.querySelector(".pvb canvas"), tip = document.querySelector(".pvb .tip");
         const { left, top, width, height } = canvas.getBoundingClientRect();
-        for (let y = 3; y < height; y += 4) for (let x = 3; x < width; x += 4) {
+        for (let y = 3; y < height; y += 2) for (let x = 3; x < width; x += 2) {
             canvas.dispatchEvent(new PointerEvent("pointermove", { clientX: left + x, clientY: top + y }));
             if (!tip.hidden && tip.textContent.startsWith(key + " ")) return { x, y };
         }
@@ -400,6 +400,36 @@ def test_a_map(host_page: HostPage, collection: DataManager, axe: Axe, shot: Sho
     shot(page, "map-dark")
     page.get_by_role("button", name="show rows").click()
     page.locator(".list tbody tr[data-uri]").first.wait_for()
+
+
+def test_the_filter_box_is_for_the_map_as_well(host_page: HostPage, collection: DataManager) -> None:
+    b = browse(collection, "qdrant/docs")
+    page = host_page.show(b)
+    page.get_by_role("button", name="map").click()
+    page.get_by_label("colour by").select_option("topic")
+    shows(page.locator(".legend"), "physics 75")
+    points = page.locator(".points tr[data-key]")
+    page.get_by_role("searchbox").fill('{"topic": "physics"}')
+    shows(page.locator(".controls"), "all 75 records that match")
+    page.wait_for_function("() => document.querySelectorAll('.points tr[data-key]').length === 75")
+    assert page.locator(".legend button").count() == 1, "the colours stay those of the field"
+    page.get_by_role("searchbox").fill("OC-11")
+    shows(page.locator(".controls"), "all 11 records that match")
+    page.wait_for_function("() => document.querySelectorAll('.points tr[data-key]').length === 11")
+    assert set(points.evaluate_all("(rows) => rows.map((row) => row.dataset.key)")) == {
+        "doc-11",
+        *(f"doc-11{n}" for n in range(10)),
+    }
+    page.get_by_role("searchbox").fill("no such key")
+    shows(page.locator(".controls"), "no records that match")
+    page.wait_for_function("() => document.querySelectorAll('.points tr[data-key]').length === 0")
+    page.keyboard.press("Escape")
+    shows(page.locator(".controls"), "all 300 records")
+    shows(page.locator(".legend"), "physics 75")
+    page.get_by_role("button", name="show rows").click()
+    page.get_by_role("searchbox").fill("oc-11")
+    shows(page.locator(".extent"), "of 11")
+    assert not page.locator(".chart").is_visible(), "rows stay rows"
 
 
 def test_the_list_of_a_map_goes_by_arrows(host_page: HostPage, collection: DataManager) -> None:

@@ -37,14 +37,13 @@ function previewView({ model, ask, wait, root, say }) {
   }
 
   function picture(part) {
-    const image = h("img", { alt: part.alt });
-    const size = part.width ? `${part.width} × ${part.height} px` : "";
+    const image = h("img", { alt: part.alt, width: part.width, class: part.width ? "drawn" : null });
     wait("blob", { blob: part.blob }, ([bytes]) => {
       const url = URL.createObjectURL(new Blob([bytes], { type: part.mime }));
       urls.push(url);
       image.src = url;
     });
-    return h("figure", {}, image, size ? h("figcaption", { class: "dim" }, size) : null);
+    return h("figure", {}, image, part.width ? h("figcaption", { class: "dim" }, part.alt) : null);
   }
 
   const sparkline = (part) => h("figure", {}, h("img", { class: "spark", src: part.src.startsWith("data:image/svg+xml;") ? part.src : null, alt: part.alt }),
@@ -61,10 +60,10 @@ function previewView({ model, ask, wait, root, say }) {
   function actions(preview, snippet) {
     const uri = preview.uri, asked = model.get("confirm"), words = model.get("read_only");
     if (asked.uri === uri) return question(asked);
-    const copied = button("copy snippet", () => copy(preview.snippet, (word) => { copied.textContent = word; say(word); }, snippet), { "data-focus": "copy" });
-    const load = button("download", () => download(uri, snippet), { "data-focus": "download" });
-    const drop = words ? h("span", { class: "dim", title: words }, "read-only") :
-      model.get("table").no_delete ? null : button("delete…", () => ask("ask_delete", { uri }), { class: "act danger", "data-focus": "delete" });
+    const copied = button("copy snippet", () => copy(preview.snippet, (word) => { copied.textContent = word; say(word); }, snippet), { "data-focus": "copy", title: "Python that reads this record" });
+    const load = button("download", () => download(uri, snippet), { "data-focus": "download", title: "the bytes as they are stored" });
+    const drop = words ? h("span", { class: "dim" }, `read-only: ${words}`) :
+      button("delete…", () => ask("ask_delete", { uri }), { class: "act danger", "data-focus": "delete", title: "asks first" });
     return h("div", { class: "actions" }, copied, load, drop);
   }
 
@@ -103,10 +102,9 @@ function previewView({ model, ask, wait, root, say }) {
   function content() {
     const preview = model.get("preview");
     if (!preview.kind) return [nothing()];
-    const name = preview.key.split("/").filter(Boolean).pop() || preview.key;
     const snippet = h("pre", { class: "snippet", hidden: true, tabindex: 0, "aria-label": "Text to copy" });
     const facts = preview.facts.map(([key, value]) => [h("dt", {}, key), h("dd", {}, value)]);
-    return [h("p", { class: "title", title: preview.uri }, name), h("p", { class: "dim uri" }, preview.uri), actions(preview, snippet), snippet,
+    return [h("p", { class: "title", title: preview.uri }, preview.name), h("p", { class: "dim uri" }, preview.uri), actions(preview, snippet), snippet,
       h("dl", {}, facts), formats(preview), preview.notes.map((note) => h("p", { class: "note" }, note)), ...preview.parts.map((part) => (PARTS[part.type] || (() => null))(part))];
   }
 
