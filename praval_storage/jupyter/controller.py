@@ -218,6 +218,17 @@ class Browser:
         """Ask for the page again, and see whether providers have come or gone."""
         _wait(self._pages.refresh())
 
+    def show_as(self, format: str = "") -> None:
+        """Show the body of the record that is selected in another format, until another record is.
+
+        Args:
+            format: As ``as_`` of ``dm.preview``; ``""`` = as its kind suggests.
+
+        Raises:
+            ConfigurationError: There is no such format.
+        """
+        _wait(self._viewing.show_as(format))
+
     def delete(self) -> None:
         """Delete the record that is selected, without asking.
 
@@ -267,6 +278,7 @@ class Browser:
             "scan_on": pages.scan_on,
             "select": lambda: viewing.select(given("uri")),
             "select_key": lambda: viewing.select(viewing.uri(given("key"))),
+            "show_as": lambda: viewing.show_as(given("format")),
             "in_full": lambda: viewing.select(given("uri"), in_full=True),
             "ask_delete": lambda: actions.ask_delete(given("uri")),
             "keep": actions.keep,

@@ -12,7 +12,7 @@ from praval_storage.jupyter.core import Changes, Core, Task
 from praval_storage.jupyter.lanes import Job
 from praval_storage.jupyter.pages import Pages
 from praval_storage.jupyter.table import WIDEST
-from praval_storage.preview import Preview
+from praval_storage.preview import Preview, check_format
 from praval_storage.reference import DataReference
 
 if TYPE_CHECKING:
@@ -45,21 +45,36 @@ class Viewing:
         self.map: VectorMap | None = None
         self._drawing: Drawing | None = None
         self._asked = 0
+        self._format = ""
+
+    def show_as(self, format: str) -> Job | None:
+        """Show the record that is selected in another format, ``""`` = as its kind suggests.
+
+        Raises:
+            ConfigurationError: There is no such format.
+        """
+        if format != "":
+            check_format(format)
+        self._format = format
+        return self.select(self._core.state.selected)
 
     def select(self, uri: str, *, in_full: bool = False) -> Job | None:
-        """Show a record; ``""`` shows none."""
+        """Show a record, the one that is shown already in its format; ``""`` shows none."""
         core = self._core
         name = DataReference.from_uri(uri) if uri else None
         with core.lock:
             same = uri == core.state.selected
             core.set({"selected": uri, "confirm": {}, **({} if same else {"preview": {}})})
+            if not same:
+                self._format = ""
             if name is None:
                 core.forget("preview")
                 self.preview = None
                 return None
         again = lambda: self.select(uri, in_full=in_full)  # noqa: E731 - it stands in a tuple
         task = Task("preview", name.storage_type, f"reading {name.key.rpartition('/')[2]}", again)
-        return core.ask(task, lambda: core.dm.preview(name, in_full=in_full), self._previewed)
+        as_ = self._format or None
+        return core.ask(task, lambda: core.dm.preview(name, in_full=in_full, as_=as_), self._previewed)
 
     def uri(self, key: str) -> str:
         """The URI of a record in the place that is shown."""

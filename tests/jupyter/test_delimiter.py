@@ -40,7 +40,8 @@ def b(dm: DataManager) -> Browser:
 
 
 def places(b: Any) -> list[str]:
-    return [place["id"] for place in (b.table if hasattr(b, "table") else b.state.table)["places"]]
+    table = b.table if hasattr(b, "table") else b.state.table
+    return [place["id"] for place in table.get("places", ())]  # none while an answer is waited for
 
 
 def ids(b: Browser) -> list[str]:

@@ -3,7 +3,7 @@
 /** Questions to the kernel, each with a number; says when the kernel is busy with a cell, or gone. */
 function wire(model, said) {
   const me = Math.random().toString(36).slice(2, 10), open = new Map();
-  let count = 0, dead = false, met = false, timer;
+  let count = 0, dead = false, met = false;
 
   function send(op, more) {
     if (dead) return null;
@@ -12,15 +12,18 @@ function wire(model, said) {
       model.send({ op, id, ...more });
     } catch {
       dead = true;
-      open.clear();
-      clearTimeout(timer);
+      forget();
       said("dead");
       return null;
     }
-    open.set(id, { heard: false, answer: null });
-    clearTimeout(timer);
-    timer = setTimeout(() => { if ([...open.values()].some((each) => !each.heard)) said(met ? "waiting" : "silent"); }, 1500);
+    // Each has its own time: who clicks again and again is to be told as well.
+    open.set(id, { heard: false, answer: null, timer: setTimeout(() => said(met ? "waiting" : "silent"), 1500) });
     return id;
+  }
+
+  function forget() {
+    for (const each of open.values()) clearTimeout(each.timer);
+    open.clear();
   }
 
   function take(message, buffers) {
@@ -28,6 +31,7 @@ function wire(model, said) {
     if (!question) return; // another view asked
     if (message.op === "heard") {
       question.heard = met = true;
+      clearTimeout(question.timer);
       if (!question.answer) open.delete(message.ask);
       if (![...open.values()].some((each) => !each.heard)) said("heard");
     } else if (question.answer && question.answer((buffers || []).map((each) => new Uint8Array(each.buffer || each, each.byteOffset || 0, each.byteLength)), message) !== false) {
@@ -38,7 +42,7 @@ function wire(model, said) {
   return {
     ask: (op, more = {}) => { send(op, more); },
     wait: (op, more, answer) => { const id = send(op, more); if (id) open.get(id).answer = answer; },
-    close: () => { clearTimeout(timer); model.off("msg:custom", take); },
+    close: () => { forget(); model.off("msg:custom", take); },
   };
 }
 

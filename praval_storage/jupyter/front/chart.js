@@ -18,19 +18,15 @@ function chartView({ model, ask, wait, root }) {
 
   // ---- controls
 
-  function choice(label, options, current, change) {
-    const select = h("select", { "data-focus": `chart ${label}`, onchange: (event) => change(event.target.value) },
-      options.map(([value, text]) => h("option", { value, selected: value === current }, text)));
-    return h("label", {}, `${label} `, select);
-  }
+  const pick = (label, options, current, change) => choice(label, options, current, change, `chart ${label}`);
 
   function drawControls() {
     const { vectors = [], vector, fields = [], colour = {}, sample_text: text, total, sampled } = chart();
     const again = (more) => ask("chart", { vector, colour: colour.field, sample: wanted(sampled), seed: chart().drawn, ...more });
     redraw(controls, () => controls.replaceChildren(
-      ...[vectors.length > 1 && choice("vector", vectors.map((each) => [each, each || "default"]), vector, (value) => again({ vector: value, seed: 0 })),
-        choice("colour by", [["", "nothing"], ...fields.map((each) => [each, each])], colour.field || "", (field) => ask("colour", { field })),
-        total > SAMPLES[0] && choice("sample", SAMPLES.filter((each, i) => !i || SAMPLES[i - 1] < total).map((each) => [String(each), String(each)]), String(wanted(sampled)), (sample) => again({ sample: Number(sample) })),
+      ...[vectors.length > 1 && pick("vector", vectors.map((each) => [each, each || "default"]), vector, (value) => again({ vector: value, seed: 0 })),
+        pick("colour by", [["", "nothing"], ...fields.map((each) => [each, each])], colour.field || "", (field) => ask("colour", { field })),
+        total > SAMPLES[0] && pick("sample", SAMPLES.filter((each, i) => !i || SAMPLES[i - 1] < total).map((each) => [String(each), String(each)]), String(wanted(sampled)), (sample) => again({ sample: Number(sample) })),
         h("span", { class: "dim" }, text || ""), total > sampled && button("resample", () => again({}), { "data-focus": "resample", title: "another sample: reads as many records with their vectors again" }),
         button("show rows", () => ask("undraw"), { "data-focus": "undraw", title: "the table of the records again" })].filter(Boolean)), () => box);
   }

@@ -30,7 +30,9 @@ function previewView({ model, ask, wait, root, say }) {
   }
 
   function text(part) {
-    const more = part.more ? button(`show all, ${part.more} bytes more`, () => ask("in_full", { uri: model.get("selected") }), { "data-focus": "in full" }) : null;
+    // In full is up to 16 MB of a text, and 64 kB of a hex dump.
+    const all = part.type === "text" || part.more < 65000 ? "show all" : "show more";
+    const more = part.more ? button(`${all}, ${part.more} bytes more`, () => ask("in_full", { uri: model.get("selected") }), { "data-focus": "in full" }) : null;
     return [h("pre", { tabindex: 0, "aria-label": "Text" }, part.text), more];
   }
 
@@ -86,6 +88,10 @@ function previewView({ model, ask, wait, root, say }) {
     });
   }
 
+  /** What has no body, as a row of a table or a hash, can be shown in one way only. */
+  const formats = ({ formats: known = [], as }) => known.length ?
+    choice("show as", [["", "automatic"], ...known], as, (format) => ask("show_as", { format }), "show as") : null;
+
   // ---- all of it
 
   function nothing() {
@@ -99,14 +105,14 @@ function previewView({ model, ask, wait, root, say }) {
     const snippet = h("pre", { class: "snippet", hidden: true, tabindex: 0, "aria-label": "Text to copy" });
     const facts = preview.facts.map(([key, value]) => [h("dt", {}, key), h("dd", {}, value)]);
     return [h("p", { class: "title", title: preview.uri }, preview.name), h("p", { class: "dim uri" }, preview.uri), actions(preview, snippet), snippet,
-      h("dl", {}, facts), preview.notes.map((note) => h("p", { class: "note" }, note)), ...preview.parts.map((part) => (PARTS[part.type] || (() => null))(part))];
+      h("dl", {}, facts), formats(preview), preview.notes.map((note) => h("p", { class: "note" }, note)), ...preview.parts.map((part) => (PARTS[part.type] || (() => null))(part))];
   }
 
   let drawn = null, slow;
   function draw() {
     const preview = model.get("preview"), confirm = model.get("confirm"), asked = confirm.uri || "", locked = model.get("read_only");
     // What is there stays: a redraw would close what was opened and fetch images anew.
-    if (preview.kind && drawn && drawn.preview === preview && drawn.confirm === confirm && drawn.locked === locked) return;
+    if (preview.kind && drawn && drawn.preview === preview && drawn.confirm === confirm && drawn.locked === locked) return settle(preview);
     clearTimeout(slow);
     // An old preview stays for a moment: a fast answer replaces it without a flash of nothing.
     if (!preview.kind && model.get("selected") && drawn && model.get("busy")) slow = setTimeout(show, 150);
@@ -119,6 +125,11 @@ function previewView({ model, ask, wait, root, say }) {
       if (asked && asked !== before) box.querySelector("[data-focus=keep]").focus();
       drawn = { preview, asked, confirm, locked };
     }
+  }
+  /** A format that could not be had, because its provider failed, is not the one that is shown. */
+  function settle(preview) {
+    const pick = box.querySelector("[data-focus='show as']");
+    if (pick && !model.get("busy")) pick.value = preview.as;
   }
   return { element: box, draw, close: () => { clearTimeout(slow); release(); } };
 }
