@@ -178,6 +178,14 @@ def test_a_map_of_what_matches_is_of_nothing_else(dm: DataManager, filters: dict
     assert list(some.keys) == list(dm.vector_map("vec", filters=filters, sample=7).keys)
 
 
+def test_of_very_many_matches_the_first_are_sampled(dm: DataManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("praval_storage.mapping.making.FOUND", 20)
+    dm.store_many(clusters(90), "vec", [f"p{n:02}" for n in range(90)])
+    found = dm.vector_map("vec", filters={"topic": "law"})
+    assert len(found.keys) == 20
+    assert found.notes == ["The sample is of the first 20 records that match; there may be more"]
+
+
 def test_the_words_for_a_sample_of_what_matches(dm: DataManager) -> None:
     dm.store_many(clusters(30), "vec", [f"p{n:02}" for n in range(30)])
     words = lambda filters, sample=50: dm.vector_map("vec", filters=filters, sample=sample)._sample()  # noqa: E731

@@ -116,8 +116,9 @@ class Viewing:
             return self._drawn(drawn.coloured_by(colour) if colour in drawn.fields else drawn)
 
         task = Task("chart", name, f"drawing {collection or name}", self.redraw)
-        self._drawing, self._asked = drawing, self._core.number("chart") + 1
-        return self._core.ask(task, work, then)
+        with self._core.lock:
+            self._drawing, self._asked = drawing, self._core.number("chart") + 1
+            return self._core.ask(task, work, then)
 
     def recolour(self, field: str | None) -> None:
         """Colour the points that are shown by another payload field; nobody is asked for that."""

@@ -66,7 +66,8 @@ def vector_map(providers: ProviderSet, target: Target, wish: Wish) -> VectorMap:
 
     found, rows = providers.call(target.storage_type, "vector_map", None, work)
     made = _made(target, found, rows, _Near(providers, target, provider))
-    made = replace(made, filters=where.to_filters()) if where != EVERYTHING else made
+    if where != EVERYTHING:
+        made = replace(made, filters=where.to_filters(), notes=[*made.notes, *_cut(found)])
     return made if colour is None else made.coloured_by(colour)
 
 
@@ -78,6 +79,12 @@ def _matching(provider: HasVectors, where: Node) -> list[str] | None:
         raise UnsupportedOperationError("This provider does not filter")
     found = select(provider, Scan(where, limit=FOUND, bodies=False), datetime.now(UTC))
     return [row.key for row in found.rows]
+
+
+def _cut(sample: VectorSample) -> list[str]:
+    if sample.total < FOUND:
+        return []
+    return [f"The sample is of the first {counted(FOUND, 'record')} that match; there may be more"]
 
 
 def _read(sample: VectorSample) -> _Rows:

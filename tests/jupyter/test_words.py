@@ -117,6 +117,29 @@ def test_a_number_of_points_is_the_same_wherever_it_stands(host_page: HostPage, 
         assert cells[1] == f"Paper {cells[0][4:]}", "a title does not repeat the key"
 
 
+def test_a_folder_is_not_counted_by_the_files_directly_in_it(tmp_path: Path) -> None:
+    with DataManager({"files": FileSystemProvider(tmp_path)}) as dm:
+        dm.store_many({"reports/a": 1, "reports/more/b": 2}, "files")
+        b = browse(dm, "files", static=True)
+        b.path = "files/reports/"
+        assert b.total == 1
+        assert [line["count"] for line in b.state.tree if line["level"] > 1] == ["", ""]
+
+
+def test_rows_are_not_drawn_anew_while_totals_run(host_page: HostPage, tmp_path: Path) -> None:
+    with DataManager({"files": FileSystemProvider(tmp_path)}) as dm:
+        dm.store_many({f"{n}.json": n for n in range(3)}, "files")
+        b = browse(dm, "files")
+        page = host_page.show(b)
+        page.get_by_role("row", name="1.json").evaluate("(row) => { row.dataset.mark = 'the same'; }")
+        b.table = {**b.table, "measured": {"text": "2 records", "running": True}}
+        shows(page.locator(".foot .extent"), "2 records")
+        assert page.locator("tr[data-mark]").count() == 1
+        b.sort = "-key"
+        page.locator("th[aria-sort=descending]").wait_for()
+        assert page.locator("tr[data-mark]").count() == 0
+
+
 def test_what_costs_something_says_so_and_reasons_are_words(host_page: HostPage, tmp_path: Path) -> None:
     with DataManager({"files": FileSystemProvider(tmp_path)}) as dm:
         dm.store(1, "files", "a.json")
