@@ -12,6 +12,7 @@ from html import escape
 from itertools import groupby
 
 from praval_storage.display import Table, as_html, as_text, counted, printable
+from praval_storage.options import options
 from praval_storage.settings import DEFAULT, Setting
 
 _WIDTH = 60
@@ -127,6 +128,8 @@ class DoctorReport(Mapping[str, Diagnosis]):
         return "\n".join([_title(self), *origin, *(_in_full(name, each) for name, each in self.items())])
 
     def _repr_html_(self) -> str:
+        if options.stable_repr:
+            return f"<pre>{escape(repr(self))}</pre>"
         sections = "".join(_section(name, each) for name, each in self.items())
         origin = f"<p>settings: {escape(printable(self.origin, 200))}</p>" if self.origin else ""
         return f"<div><p>{_title(self)}</p>{origin}{sections}</div>"
@@ -138,8 +141,8 @@ class DoctorReport(Mapping[str, Diagnosis]):
 def _title(report: DoctorReport) -> str:
     up = sum(each.status == "up" for each in report.values())
     problems = sum(len(each.problems) for each in report.values())
-    states = f"{counted(len(report), 'provider')}: {up} up, {len(report) - up} down"
-    return f"DoctorReport: {states}; {counted(problems, 'finding')} to act on"
+    found = f"; {counted(problems, 'finding')} to act on" if problems or report.is_healthy else ""
+    return f"DoctorReport: {counted(len(report), 'provider')}: {up} up, {len(report) - up} down{found}"
 
 
 def _findings(report: DoctorReport) -> Iterator[tuple[str, Finding]]:

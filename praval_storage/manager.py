@@ -109,6 +109,7 @@ class DataManager(Operations):
         filters: Mapping[str, Any] | None = None,
         limit: int = 100,
         order_by: str | None = None,
+        delimiter: str | None = None,
     ) -> looking.Listed:
         """One page of what is somewhere: places, then references to the records directly there.
 
@@ -120,15 +121,26 @@ class DataManager(Operations):
             filters: Only records that match, as in :meth:`query`.
             limit: Entries on the page, 1,000 at most; ``.more()`` of the result is the next page.
             order_by: As in :meth:`query`, where the backend can.
+            delimiter: What ends a prefix, where that can be chosen, which is in Redis: ``"/"`` for
+                ``":"``.
+
+        Raises:
+            UnsupportedOperationError: The provider has no such choice.
         """
         place = looking.where(self._providers, where, path)
-        return looking.ls(self._providers, place, text, filters, limit, order_by)
+        return looking.ls(self._providers, place, text, filters, limit, order_by, delimiter)
 
     @overload
-    def tree(self, where: str = "", *, depth: int = 2, plain: Literal[False] = False) -> looking.Tree: ...
+    def tree(
+        self, where: str = "", *, depth: int = 2, plain: Literal[False] = False, delimiter: str | None = None
+    ) -> looking.Tree: ...
     @overload
-    def tree(self, where: str = "", *, depth: int = 2, plain: Literal[True]) -> str: ...
-    def tree(self, where: str = "", *, depth: int = 2, plain: bool = False) -> looking.Tree | str:
+    def tree(
+        self, where: str = "", *, depth: int = 2, plain: Literal[True], delimiter: str | None = None
+    ) -> str: ...
+    def tree(
+        self, where: str = "", *, depth: int = 2, plain: bool = False, delimiter: str | None = None
+    ) -> looking.Tree | str:
         """What is where, ``depth`` levels deep, with the first entries of each place.
 
         A provider that cannot be reached is shown with the reason.
@@ -137,8 +149,9 @@ class DataManager(Operations):
             where: As in :meth:`ls`.
             depth: Levels of places and records that are shown.
             plain: Text alone, for logs and language models.
+            delimiter: As in :meth:`ls`; a provider without the choice is shown with that reason.
         """
-        found = looking.tree(self._providers, looking.where(self._providers, where), depth)
+        found = looking.tree(self._providers, looking.where(self._providers, where), depth, delimiter)
         return str(found) if plain else found
 
     def __getitem__(self, storage_type: str) -> looking.ProviderView:
@@ -202,7 +215,13 @@ class DataManager(Operations):
         return found
 
     def browse(
-        self, path: str = "", *, read_only: bool = False, static: bool = False, page_size: int = 25
+        self,
+        path: str = "",
+        *,
+        read_only: bool = False,
+        static: bool = False,
+        page_size: int = 25,
+        delimiter: str = "",
     ) -> Any:
         """Look around in all providers: a tree, the rows of a place, and what is in a record.
 
@@ -214,9 +233,12 @@ class DataManager(Operations):
             read_only: Whether nothing may be deleted.
             static: No widget; every question is then asked at once, by the caller.
             page_size: Rows and places on a page, 1 to 1 000.
+            delimiter: What ends a prefix in the provider of ``path``, as in :meth:`ls`; ``""`` = its own.
         """
         jupyter = import_module("praval_storage.jupyter")
-        return jupyter.browse(self, path, read_only=read_only, static=static, page_size=page_size)
+        return jupyter.browse(
+            self, path, read_only=read_only, static=static, page_size=page_size, delimiter=delimiter
+        )
 
     def health(self, storage_type: str | None = None) -> HealthReport:
         """Reach each provider, or one, once: ``{name: Health(status, detail, seconds)}``. Raises nothing."""

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from praval_storage.display import Table, as_html, as_text, codes, counted, facts, folded, printable
+from praval_storage.display import WIDEST, Table, as_html, as_text, codes, counted, facts, folded, printable
 from praval_storage.options import options
 from praval_storage.provider_set import ProviderSet, took
 from praval_storage.settings import described
 
 MOST_BYTES = 5_000
 """Of details: those of later providers are left out."""
-
-WIDEST = 400
-"""Letters of a detail: an error says what to do at its end."""
 
 
 def text(providers: ProviderSet, title: str) -> str:
@@ -68,9 +65,12 @@ def _details(providers: ProviderSet, name: str) -> str:
     if provider is None:
         return ""
     known = {"can": ", ".join(provider.abilities())}
-    for setting in described(getattr(provider, "settings", None), provider.secrets()):
+    settings = (
+        () if options.stable_repr else described(getattr(provider, "settings", None), provider.secrets())
+    )
+    for setting in settings:
         if setting.source != "default":
             known[setting.name] = f"{setting.value} ({setting.source})"
-    if error := providers.last_error(name):
+    if (error := providers.last_error(name)) and not options.stable_repr:
         known["last error"] = error
     return folded(printable(name), as_html(facts("", known, width=WIDEST)))

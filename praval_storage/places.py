@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from praval_storage.display import counted_text, size_text
+from praval_storage.display import counted_text, printable, size_text
 from praval_storage.errors import ConfigurationError
 from praval_storage.filters import EVERYTHING, Node, Order
 from praval_storage.records import Stored
@@ -108,6 +108,9 @@ class Look:
         metadata: Whether metadata, formats and expiry of the rows are wanted. Without, an object store
             answers from its listing alone, and what has expired may still be listed.
         bodies: Whether the data of the rows is wanted as well.
+        delimiter: What ends the part of a key that is a place, where a provider can have that chosen
+            (:attr:`Seen.delimiter`): 1 to 8 characters, none of them a letter or digit. ``None`` = the
+            provider's own. A token is of the delimiter it was made with.
     """
 
     path: str = ""
@@ -119,12 +122,15 @@ class Look:
     budget: int = 10_000
     metadata: bool = True
     bodies: bool = False
+    delimiter: str | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.limit <= MOST:
             raise ConfigurationError(f"The limit of a page is one from 1 to {MOST}, not {self.limit!r}")
         if self.budget < 1:
             raise ConfigurationError(f"budget must be >= 1, not {self.budget!r}")
+        if self.delimiter is not None:
+            check_delimiter(self.delimiter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +155,8 @@ class Seen:
         columns: Columns of a table, payload fields and vectors of a collection.
         types: What the backend calls the type of a row, by key, where it has several: ``"hash"``.
         read_only: As :attr:`Place.read_only`, for this place.
+        delimiter: What the paths of the places here end with, where :attr:`Look.delimiter` can choose
+            another; ``""`` = there is no choice.
     """
 
     places: Sequence[Place] = ()
@@ -167,6 +175,7 @@ class Seen:
     columns: Sequence[Column] = ()
     types: Mapping[str, str] = field(default_factory=dict)
     read_only: str = ""
+    delimiter: str = ""
 
     def label(self, row: Stored) -> str:
         """What the place does not say of a row's key."""
@@ -224,6 +233,32 @@ def natural(label: str) -> tuple[Any, ...]:
     # Texts are at even places, numbers at odd ones: the same kinds always meet.
     parts[1::2] = [(len(digits), digits) for digits in (part.lstrip("0") for part in parts[1::2])]
     return tuple(parts), label
+
+
+# Delimiters
+
+LONGEST_DELIMITER = 8
+
+
+def check_delimiter(delimiter: object) -> str:
+    """The delimiter, if it can be one.
+
+    Without letters and digits, so that the path of a place tells by its end that a delimiter is there.
+
+    Raises:
+        ConfigurationError: It cannot.
+    """
+    if (
+        isinstance(delimiter, str)
+        and 1 <= len(delimiter) <= LONGEST_DELIMITER
+        and delimiter.isprintable()
+        and not any(map(str.isalnum, delimiter))
+    ):
+        return delimiter
+    raise ConfigurationError(
+        f"A delimiter is a text of 1 to {LONGEST_DELIMITER} characters, not {printable(repr(delimiter), 60)}",
+        hint='None of them is a letter, a digit or one that cannot be seen; usual are ":", "/" and "."',
+    )
 
 
 # Tokens

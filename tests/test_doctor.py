@@ -78,6 +78,7 @@ def test_all_five_are_up(sandbox: Sandbox) -> None:
     assert list(report) == ALL
     assert {name: each.status for name, each in report.items()} == dict.fromkeys(ALL, "up")
     assert report.is_healthy
+    assert "no findings to act on" in repr(report)
     servers = {name: report[name].server for name in ALL}
     assert servers["postgresql"].startswith("PostgreSQL 1")
     assert servers["redis"].startswith("Redis ")
@@ -203,6 +204,7 @@ def test_one_that_is_stopped_hides_nothing_of_the_others(name: str, tmp_path: Pa
     assert f"{name}" in repr(report)
     assert "StorageConnectionError" in repr(report)
     assert down.cure in repr(report)
+    assert "no findings" not in repr(report), "there is something to act on"
     assert [report[other].status for other in ("filesystem", "qdrant")] == ["up", "up"]
     assert not report.is_healthy
     assert "<details open>" in report._repr_html_()

@@ -47,6 +47,9 @@ def test_ls_and_tree_and_health_and_get(shell: InteractiveShell) -> None:
     assert [reference.key for reference in listed.references] == ["lab/day-1", "lab/day-10"]
     assert len(shell.run_line_magic("dm", "ls").places) == 3
     assert isinstance(shell.run_line_magic("dm", "tree files --depth 1"), Tree)
+    with pytest.raises(UsageError, match="no delimiter that can be chosen"):
+        shell.run_line_magic("dm", "ls files --delimiter -")
+    assert "no delimiter" in str(shell.run_line_magic("dm", "tree files --delimiter /"))
     assert shell.run_line_magic("dm", "health files")["files"].status == "up"
     assert shell.run_line_magic("dm", "get praval://files/lab/day-3") == {"n": 3, "kind": "odd"}
     assert shell.run_line_magic("dm", "get 'praval://files/with space'") == {"a b": 1}

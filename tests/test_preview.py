@@ -276,6 +276,12 @@ def test_a_wide_table_says_how_wide_it_is(look: Look) -> None:
     assert len(seen._repr_html_()) <= 6_000
 
 
+def test_a_parquet_file_whose_footer_lies_does_not_end_the_process(write: Look) -> None:
+    body = Path(__file__).with_name("data").joinpath("footer_with_another_type.parquet").read_bytes()
+    table = part(write("f.parquet", body), "table")
+    assert [(each["name"], each["nulls"]) for each in table["columns"]] == [("a", 0), ("b", None)]
+
+
 def test_parquet_of_any_types(write: Look) -> None:
     table = pa.table(
         {
@@ -407,9 +413,16 @@ def test_a_pickle_is_never_loaded_even_where_the_provider_may(write: Look, dm: D
     for key in ("p.pkl", "p.pickle"):
         seen = write(key, body)
         assert seen.kind == "pickle"
-        runs = f"pickle, protocol {body[1]}, {len(body)} B; dm.retrieve(uri) runs code from it"
-        assert seen.notes[0] == runs
+        loaded = "with allow_pickle=True dm.retrieve(uri) runs code from it"
+        assert seen.notes[0] == f"pickle, protocol {body[1]}, {len(body)} B; {loaded}"
         assert seen.facts["names"] == "test_preview.explode"
+
+
+def test_bytes_that_are_a_pickle_are_said_to_come_back_as_bytes(tmp_path: Path) -> None:
+    with DataManager({"files": FileSystemProvider(tmp_path)}) as dm:
+        (tmp_path / "p.pkl").write_bytes(body := pickle.dumps({"a": Exploding()}))
+        assert "gives its bytes" in dm.preview("praval://files/p.pkl").notes[0]
+        assert dm.retrieve("praval://files/p.pkl") == body
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))

@@ -172,10 +172,11 @@ def test_stable_html_has_neither_latency_nor_age_nor_address(dm: DataManager, tm
     dm.store({"n": 1}, "files", "k")
     result = dm.query("files", {"n": 1})
     health = dm.health()
-    varying = re.compile(r"\d+ ms|\d+ s ago|took|last call")
-    assert varying.search(dm._repr_html_() + result.plan._repr_html_() + health._repr_html_())
+    varying = re.compile(rf"\d+ ms|\d+ s ago|took|last call|{re.escape(str(tmp_path))}")
+    for thing in (things := (dm, result.plan, health, dm["files"], dm.doctor())):
+        assert varying.search(thing._repr_html_())
     with set_options(stable_repr=True):
-        for thing in (dm, result.plan, health, dm["files"]):
+        for thing in things:
             assert not varying.search(thing._repr_html_())
     assert varying.search(dm._repr_html_())
     set_options(stable_repr=True)
@@ -183,6 +184,18 @@ def test_stable_html_has_neither_latency_nor_age_nor_address(dm: DataManager, tm
         assert not varying.search(dm._repr_html_())
     finally:
         set_options(stable_repr=False)
+
+
+def test_html_says_where_a_provider_is_and_what_can_be_done_with_a_result(
+    dm: DataManager, tmp_path: Path
+) -> None:
+    result = dm.query("files", {"n": 1})
+    assert f"{tmp_path}" in dm._repr_html_()
+    assert "FileSystemProvider(" not in dm._repr_html_()
+    assert "<code>.to_pandas()</code>" in result._repr_html_()
+    assert all(
+        ability in dm.providers["files"]._repr_html_() for ability in dm.providers["files"].abilities()
+    )
 
 
 def test_values_that_are_easily_confused_look_different(dm: DataManager) -> None:

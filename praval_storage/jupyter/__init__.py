@@ -6,6 +6,7 @@ browser works all the same, without a front end.
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -35,13 +36,16 @@ def browse(
     read_only: bool = False,
     static: bool = False,
     page_size: int = PAGE_SIZE,
+    delimiter: str = "",
     look: Looker | None = None,
 ) -> BrowserWidget | Browser:
     """The browser as a widget; as plain Python with a static form when asked for, or without the extra."""
     widget, hint = (None, "") if static else _widget()
+    given: dict[str, Any] = {"read_only": read_only, "page_size": page_size, "delimiter": delimiter}
+    made = partial(Browser, dm, path, look=look, **given)
     if widget is None:
-        return Browser(dm, path, read_only=read_only, page_size=page_size, look=look, hint=hint)
-    browser = Browser(dm, path, read_only=read_only, page_size=page_size, look=look, lanes=Lanes())
+        return made(hint=hint)
+    browser = made(lanes=Lanes())
     browser.wait_for_first_page(PATIENCE)
     shown: BrowserWidget = widget(browser)
     return shown

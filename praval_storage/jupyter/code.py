@@ -20,8 +20,26 @@ def view_as_code(state: State, pages: Pages) -> str:
     if not state.path:
         return "dm.browse()"
     if pages.answer is None:
-        return f"dm.browse({state.path!r})"
+        return f"dm.browse({', '.join([repr(state.path), *_delimiter(pages)])})"
+    if pages.delimiter:
+        return _listing(state, pages)
     return _query(state, pages, repr(_filters(pages)), pages.size)
+
+
+def _listing(state: State, pages: Pages) -> str:
+    """One level, because only there a delimiter that somebody chose makes a difference."""
+    name, place = pages.address
+    text, where = pages.question
+    parts = [repr(f"{name}://{place}")]
+    parts += [f"text={text!r}"] if text else []
+    parts += [f"filters={where.to_filters()!r}"] if where != EVERYTHING else []
+    parts += [f"limit={pages.size}"]
+    parts += [f"order_by={state.sort!r}"] if state.sort else []
+    return f"dm.ls({', '.join([*parts, *_delimiter(pages)])})"
+
+
+def _delimiter(pages: Pages) -> list[str]:
+    return [f"delimiter={pages.delimiter!r}"] if pages.delimiter else []
 
 
 def _query(state: State, pages: Pages, filters: str, limit: int | None) -> str:

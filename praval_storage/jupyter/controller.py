@@ -8,6 +8,7 @@ from typing import Any
 from praval_storage.errors import ConfigurationError
 from praval_storage.jupyter import static
 from praval_storage.jupyter.actions import Actions, Send
+from praval_storage.jupyter.address import parse_address
 from praval_storage.jupyter.code import view_as_code
 from praval_storage.jupyter.core import Core, Task, Watcher
 from praval_storage.jupyter.lanes import Job, Lanes
@@ -26,15 +27,16 @@ Message = Mapping[str, Any]
 class Browser:
     """Where one is, what is there, and the record that is looked at.
 
-    Set ``path``, ``query``, ``sort``, ``page`` or ``selected``, and look at ``rows``, ``total`` and
-    ``preview``; setting waits for the answer. A provider that fails raises nothing: ``error`` says why, as
-    it does in the notebook.
+    Set ``path``, ``query``, ``sort``, ``page``, ``delimiter`` or ``selected``, and look at ``rows``,
+    ``total`` and ``preview``; setting waits for the answer. A provider that fails raises nothing:
+    ``error`` says why, as it does in the notebook.
 
     Args:
         dm: The manager whose providers are shown.
         path: Where to begin: ``"s3"``, ``"s3/reports/2026/"``.
         read_only: Whether nothing may be deleted.
         page_size: Rows and places on a page, 1 to 1 000.
+        delimiter: What ends a prefix in the provider of ``path``, where that can be chosen.
         lanes: Where questions are asked; by default at once, by the caller.
         look: Answers looks in the place of ``dm.look``.
         hint: A line under the static form.
@@ -47,6 +49,7 @@ class Browser:
         *,
         read_only: bool = False,
         page_size: int = PAGE_SIZE,
+        delimiter: str = "",
         lanes: Lanes | None = None,
         look: Looker | None = None,
         hint: str = "",
@@ -61,6 +64,7 @@ class Browser:
         self._viewing = Viewing(self._core, self._pages)
         self._actions = Actions(self._core, self._pages, self._viewing)
         self._hint = hint
+        self._outline.delimit(parse_address(path, dm.providers).storage_type, delimiter)
         self._opening = self._pages.go(path)
 
     # -- what is chosen
@@ -102,6 +106,18 @@ class Browser:
         self.choose("page", page)
 
     @property
+    def delimiter(self) -> str:
+        """What ends a prefix of keys in the provider that is shown, ``""`` if that cannot be chosen.
+
+        Setting it shows the provider's keys anew, ``""`` with its own delimiter.
+        """
+        return self.state.delimiter
+
+    @delimiter.setter
+    def delimiter(self, delimiter: str) -> None:
+        self.choose("delimiter", delimiter)
+
+    @property
     def selected(self) -> str:
         """URI of the record that is shown, ``""`` for none."""
         return self.state.selected
@@ -120,7 +136,7 @@ class Browser:
         self.choose("selected_ids", keys)
 
     def choose(self, name: str, value: Any, *, wait: bool = True) -> None:
-        """Set ``path``, ``query``, ``sort``, ``page``, ``selected`` or ``selected_ids``.
+        """Set ``path``, ``query``, ``sort``, ``page``, ``delimiter``, ``selected`` or ``selected_ids``.
 
         Args:
             name: Which.
@@ -132,6 +148,7 @@ class Browser:
             "query": self._pages.ask_for,
             "sort": self._pages.order_by,
             "page": self._pages.turn_to,
+            "delimiter": self._pages.delimit,
             "selected": self._viewing.select,
             "selected_ids": self._viewing.choose,
         }
@@ -244,6 +261,7 @@ class Browser:
             "query": lambda: pages.ask_for(given("text")),
             "sort": lambda: pages.order_by(given("by")),
             "page": lambda: pages.turn_to(int(message.get("page") or 0)),
+            "delimit": lambda: pages.delimit(given("by")),
             "scan_on": pages.scan_on,
             "select": lambda: viewing.select(given("uri")),
             "select_key": lambda: viewing.select(viewing.uri(given("key"))),

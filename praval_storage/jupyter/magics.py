@@ -2,6 +2,7 @@
 
     %dm ls s3://lab/reports/ --text day --limit 20
     %dm tree postgresql --depth 1
+    %dm ls redis://app/ --delimiter /
     %dm health
     %dm get praval://filesystem/user_alice
 
@@ -102,17 +103,21 @@ def _commands() -> ArgumentParser:
     ls.add_argument("where", nargs="?", default="")
     ls.add_argument("--text", default="")
     ls.add_argument("--limit", type=int, default=100)
+    ls.add_argument("--delimiter")
     tree = commands.add_parser("tree", prog="%dm tree", add_help=False)
     tree.add_argument("where", nargs="?", default="")
     tree.add_argument("--depth", type=int, default=2)
+    tree.add_argument("--delimiter")
     commands.add_parser("health", prog="%dm health", add_help=False).add_argument("provider", nargs="?")
     commands.add_parser("get", prog="%dm get", add_help=False).add_argument("uri")
     return parser
 
 
 _ANSWERS: dict[str, Callable[[DataManager, Namespace], Any]] = {
-    "ls": lambda manager, given: manager.ls(given.where, text=given.text, limit=given.limit),
-    "tree": lambda manager, given: manager.tree(given.where, depth=given.depth),
+    "ls": lambda manager, given: manager.ls(
+        given.where, text=given.text, limit=given.limit, delimiter=given.delimiter
+    ),
+    "tree": lambda manager, given: manager.tree(given.where, depth=given.depth, delimiter=given.delimiter),
     "health": lambda manager, given: manager.health(given.provider),
     "get": lambda manager, given: manager.retrieve(given.uri),
 }
@@ -140,11 +145,11 @@ def _parsed(parser: ArgumentParser, line: str) -> Namespace:
 
 
 def _bound(words: Sequence[str]) -> list[str]:
-    """``--order-by -n`` as one word: argparse would take the order for an option."""
+    """``--order-by -n`` as one word: argparse would take the order, or a dash as delimiter, for an option."""
     found: list[str] = []
     for word in words:
-        if found and found[-1] == "--order-by":
-            found[-1] = f"--order-by={word}"
+        if found and found[-1] in {"--order-by", "--delimiter"}:
+            found[-1] = f"{found[-1]}={word}"
         else:
             found.append(word)
     return found

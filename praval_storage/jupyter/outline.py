@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
+from praval_storage.errors import ConfigurationError
 from praval_storage.jupyter.address import Address, parse_address
 from praval_storage.jupyter.core import Changes, Core, Task
 from praval_storage.jupyter.lanes import Job
 from praval_storage.jupyter.tree import Node, Tree, labels, to_json
-from praval_storage.places import Look, Seen
+from praval_storage.places import Look, Seen, check_delimiter
 
 PAGE = 100
 """Places that the tree asks for at a time."""
@@ -22,12 +24,46 @@ class Outline:
     Args:
         core: The state and the way to ask.
         look: Answers a look at a provider.
+
+    Attributes:
+        tree: What has been seen.
+        chosen: The delimiters that somebody chose, by provider.
+        used: Those that providers have, ``""`` where there is none to choose, as far as is known.
     """
 
     def __init__(self, core: Core, look: Looker) -> None:
         self._core = core
         self._look = look
         self.tree = Tree.of(core.dm.providers)
+        self._learnt: tuple[Address, Seen] | None = None
+        self.chosen: dict[str, str] = {}
+        self.used: dict[str, str] = {}
+
+    def delimit(self, storage_type: str, delimiter: str) -> bool:
+        """Have the places of a provider end with another delimiter, ``""`` = with its own.
+
+        Returns:
+            Whether it is another one: then nobody has looked into the provider yet.
+
+        Raises:
+            ConfigurationError: It can be none, or there is no choice.
+        """
+        if delimiter != "":
+            self._check_delimiter(storage_type, delimiter)
+        if delimiter in {self.used.get(storage_type), self.chosen.get(storage_type, "")}:
+            return False
+        for known in (self.chosen, self.used):
+            known.pop(storage_type, None)
+            known.update({storage_type: delimiter} if delimiter else {})
+        nodes = self.tree.nodes.values()
+        self._core.forget(*(_kind(node) for node in nodes if node.address.storage_type == storage_type))
+        self.tree, self._learnt = self.tree.without(storage_type), None
+        return True
+
+    def learn_delimiter(self, storage_type: str, seen: Seen) -> str:
+        """Take over which delimiter a provider used; ``""`` = it has none to choose."""
+        self.used[storage_type] = seen.delimiter or self.used.get(storage_type, "")
+        return self.used[storage_type]
 
     def drawn(self, address: Address) -> Changes:
         """What the tree and the crumbs of a path look like."""
@@ -45,6 +81,7 @@ class Outline:
 
     def learn(self, address: Address, seen: Seen) -> None:
         """Take over what somebody else saw in a place, if nobody has looked there for the tree."""
+        self._learnt = address, seen
         node = self.tree.find(address)
         if node is not None and node.inside is None:
             self.tree = self.tree.seen(address, seen)
@@ -76,10 +113,10 @@ class Outline:
         return self._fill(node, at) if node and node.next else None
 
     def _fill(self, node: Node, at: Address) -> Job:
-        name, place = node.address
-        look = Look(place, limit=PAGE, token=node.next, metadata=False)
+        name = node.address.storage_type
+        look = replace(self._page(node.address), token=node.next)
         words = f"opening {node.place.label or name}"
-        task = Task(f"open {node.address}", name, words, lambda: self._fill(node, at))
+        task = Task(_kind(node), name, words, lambda: self._fill(node, at))
 
         def then(seen: Seen) -> Changes:
             self.tree = self.tree.seen(node.address, seen, more=node.next is not None)
@@ -95,18 +132,37 @@ class Outline:
             for above, seen in found:
                 self.tree = self.tree.seen(above, seen).opened(above)
             self.tree = self.tree.opened(address)
+            if self._learnt is not None:  # the rows came first, when the tree had no such place yet
+                self.learn(*self._learnt)
             return self.drawn(address)
 
-        return self._core.ask(task, lambda: self._way_to(address), then)
+        top = self._page(Address(name))
+        return self._core.ask(task, lambda: self._way_to(address, top), then)
 
-    def _way_to(self, address: Address) -> list[tuple[Address, Seen]]:
+    def _page(self, address: Address) -> Look:
+        delimiter = self.chosen.get(address.storage_type)
+        return Look(address.place, limit=PAGE, metadata=False, delimiter=delimiter)
+
+    def _way_to(self, address: Address, page: Look) -> list[tuple[Address, Seen]]:
         found: list[tuple[Address, Seen]] = []
         at = Address(address.storage_type)
         while at != address:
-            seen = self._look(at.storage_type, Look(at.place, limit=PAGE, metadata=False))
+            seen = self._look(at.storage_type, replace(page, path=at.place))
             found.append((at, seen))
             inside = [place.path for place in seen.places if address.place.startswith(place.path)]
             if not inside:
                 break
             at = Address(at.storage_type, max(inside, key=len))
         return found
+
+    def _check_delimiter(self, storage_type: str, delimiter: object) -> None:
+        check_delimiter(delimiter)
+        if not storage_type:
+            raise ConfigurationError("A delimiter is that of a provider, and none is shown")
+        if self.used.get(storage_type) == "":
+            raise ConfigurationError(f"The places of {storage_type!r} have no delimiter that can be chosen")
+
+
+def _kind(node: Node) -> str:
+    """What a question about what is in a place is called."""
+    return f"open {node.address}"

@@ -40,6 +40,7 @@ class Wanted(NamedTuple):
     address: Address
     question: Question
     sort: str
+    delimiter: str | None
     pages: tuple[Page, ...]
 
 
@@ -75,6 +76,11 @@ class Pages:
         self.answer: Answer | None = None
         self._pages = [Page()]
 
+    @property
+    def delimiter(self) -> str | None:
+        """The delimiter that somebody chose for the provider that is shown."""
+        return self._outline.chosen.get(self.address.storage_type)
+
     def go(self, path: str) -> Job | None:
         """Show another place."""
         core = self._core
@@ -82,7 +88,9 @@ class Pages:
             self.address = parse_address(path, core.dm.providers)
             self.question, self._pages, self.answer = Question(), [Page()], None
             core.forget("list", "preview", "measure", "chart", "reveal")
-            core.set({**BLANK, "path": str(self.address), "read_only": self._read_only})
+            delimiter = self._outline.used.get(self.address.storage_type, "")
+            about = {"path": str(self.address), "delimiter": delimiter, "read_only": self._read_only}
+            core.set({**BLANK, **about})
             self._outline.tree = self._outline.tree.opened(self.address)
             core.set(self._outline.drawn(self.address))
         job = self.turn_to(0)
@@ -124,6 +132,21 @@ class Pages:
             self._begin(sort=path)
         return self.turn_to(0)
 
+    def delimit(self, delimiter: str) -> Job | None:
+        """Have the places of the provider that is shown end with another delimiter, ``""`` = with its own.
+
+        What is shown stays if it ends so as well; else it is no place any more, and the provider is shown.
+
+        Raises:
+            ConfigurationError: It can be none, or there is no choice.
+        """
+        with self._core.lock:
+            name, place = self.address
+            if not self._outline.delimit(name, delimiter):
+                return None
+        stays = delimiter != "" and place.endswith(delimiter)
+        return self.go(str(Address(name, place if stays else "")))
+
     def scan_on(self) -> Job | None:
         """Look further where a budget ended a page early, and add what is found to it."""
         answer, name = self.answer, self.address.storage_type
@@ -145,7 +168,8 @@ class Pages:
 
     def _wanted(self) -> Wanted:
         with self._core.lock:
-            return Wanted(self.address, self.question, self._core.state.sort, tuple(self._pages))
+            sort = self._core.state.sort
+            return Wanted(self.address, self.question, sort, self.delimiter, tuple(self._pages))
 
     def _reach(self, wanted: Wanted, page: int) -> Answer:
         """The page, or the last one before it that there is."""
@@ -158,10 +182,10 @@ class Pages:
         return Answer(at, pages, look, seen)
 
     def _page(self, wanted: Wanted, page: Page) -> tuple[Look, Seen]:
-        (name, place), (text, where), sort, _ = wanted
+        (name, place), (text, where), sort, delimiter, _ = wanted
         order = parse_order(sort or None)
         bodies = self._outline.kind(wanted.address) in _IN_COLUMNS
-        look = Look(place, text, where, order, self.size, page.token, bodies=bodies)
+        look = Look(place, text, where, order, self.size, page.token, bodies=bodies, delimiter=delimiter)
         seen = self._look(name, look)
         if seen.columns and not bodies and any(row.body is None and row.data is MISSING for row in seen.rows):
             # The tree has not met this place yet, and it turns out to be one of columns.
@@ -176,7 +200,8 @@ class Pages:
             self._pages[page + 1 :] = [Page(seen.next, self._pages[page].before + len(seen.rows))]
         if page == 0 and self.question == Question() and not self._core.state.sort:
             self._outline.learn(self.address, seen)
-        return {"page": page, **self.drawn(), **self._outline.drawn(self.address)}
+        delimiter = self._outline.learn_delimiter(self.address.storage_type, seen)
+        return {"page": page, "delimiter": delimiter, **self.drawn(), **self._outline.drawn(self.address)}
 
     def drawn(self) -> Changes:
         """What the page looks like now."""

@@ -18,6 +18,7 @@ class State:
         query: What stands in the filter box.
         sort: Path the rows are ordered by, ``-`` before it for descending, ``""`` = the backend's own order.
         page: Number of the page, from 0.
+        delimiter: What ends a prefix in the provider that is shown; ``""`` = there is none to choose.
         selected: URI of the record that is shown.
         selected_ids: Keys of the points chosen on a map.
         crumbs: Address and label of each step of the path.
@@ -39,6 +40,7 @@ class State:
     query: str = ""
     sort: str = ""
     page: int = 0
+    delimiter: str = ""
     selected: str = ""
     selected_ids: Sequence[str] = ()
     crumbs: Sequence[Sequence[str]] = ()
@@ -56,7 +58,7 @@ class State:
     read_only: str = ""
 
 
-CHOSEN = ("path", "query", "sort", "page", "selected", "selected_ids")
+CHOSEN = ("path", "query", "sort", "page", "delimiter", "selected", "selected_ids")
 """What the user chooses: can be set from Python and linked with other widgets."""
 
 _KEPT = frozenset({"path", "tree", "crumbs", "badges", "busy", "notice"})

@@ -77,6 +77,11 @@ class Tree:
         kept = {address: node for address, node in self.nodes.items() if address.storage_type in names}
         return replace(self, roots=names, nodes={**{Address(name): _root(name) for name in names}, **kept})
 
+    def without(self, storage_type: str) -> Self:
+        """The tree where nobody has looked into this provider yet."""
+        nodes = {each: node for each, node in self.nodes.items() if each.storage_type != storage_type}
+        return replace(self, nodes={**nodes, Address(storage_type): _root(storage_type)})
+
     def trail(self, address: Address) -> list[Node]:
         """The nodes above and at an address that have been met, from the root down."""
         above = [

@@ -39,6 +39,7 @@ class BrowserWidget(anywidget.AnyWidget):
     query = traitlets.Unicode("").tag(sync=True)
     sort = traitlets.Unicode("").tag(sync=True)
     page = traitlets.Int(0).tag(sync=True)
+    delimiter = traitlets.Unicode("").tag(sync=True)
     selected = traitlets.Unicode("").tag(sync=True)
     selected_ids = traitlets.List(traitlets.Unicode()).tag(sync=True)
 
@@ -111,8 +112,10 @@ class BrowserWidget(anywidget.AnyWidget):
         name, value = change["name"], change["new"]
         if value == _plain(getattr(self._browser.state, name)):
             return
-        self._browser.choose(name, value, wait=not self._heard)
-        setattr(self, name, _plain(getattr(self._browser.state, name)))
+        try:
+            self._browser.choose(name, value, wait=not self._heard)
+        finally:
+            setattr(self, name, _plain(getattr(self._browser.state, name)))
 
     def _show(self, changed: dict[str, Any]) -> None:
         failed: list[Exception] = []

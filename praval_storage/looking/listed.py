@@ -28,8 +28,7 @@ from praval_storage.serialization import decode_metadata
 Next = Callable[[str], "Listed"]
 Filters = Mapping[str, Any] | None
 
-ENDS = {"bucket": "/", "folder": "/", "prefix": ":", "schema": ".", "provider": "://"}
-"""What stands after the name of a place, so that it is not taken for a record."""
+_ENDS = {"bucket": "/", "folder": "/", "prefix": ":", "schema": ".", "provider": "://"}
 SHOWN_HERE = 3 * SHOWN
 
 
@@ -93,7 +92,8 @@ class Listed(Sequence[Place | DataReference]):
         return as_html(self._table())
 
     def _table(self) -> Table:
-        rows = [*map(_place_cells, self.seen.places), *map(self._row_cells, self.seen.rows)]
+        places = [_place_cells(place, self.seen) for place in self.seen.places]
+        rows = [*places, *map(self._row_cells, self.seen.rows)]
         header = ("name", "kind", "size", "updated", "")
         return Table(self._title(), header, rows[:SHOWN_HERE], len(rows[SHOWN_HERE:]))
 
@@ -137,12 +137,18 @@ class Listed(Sequence[Place | DataReference]):
 
 
 def ls(
-    providers: ProviderSet, where: Where, text: str, filters: Filters, limit: int, order_by: str | None
+    providers: ProviderSet,
+    where: Where,
+    text: str,
+    filters: Filters,
+    limit: int,
+    order_by: str | None,
+    delimiter: str | None,
 ) -> Listed:
     """The first page of a place."""
     if not where.storage_type:
         return Listed(where, _all(providers), lambda _: Listed(where, Seen(), lambda _: NotImplemented))
-    request = Look(where.path, text, parse(filters), parse_order(order_by), limit)
+    request = Look(where.path, text, parse(filters), parse_order(order_by), limit, delimiter=delimiter)
 
     def page(token: str | None) -> Listed:
         return Listed(where, look(providers, where.storage_type, replace(request, token=token)), page)
@@ -161,9 +167,13 @@ def _all(providers: ProviderSet) -> Seen:
     )
 
 
-def _place_cells(place: Place) -> tuple[str, ...]:
-    end = ENDS.get(place.kind, "")
+def ended(place: Place, seen: Seen) -> str:
+    """The label of a place, and what ends names of its kind: it is not to be taken for a record."""
+    return printable(place.label) + (seen.delimiter or _ENDS.get(place.kind, ""))
+
+
+def _place_cells(place: Place, seen: Seen) -> tuple[str, ...]:
     count = f"{place.count} records" if place.count is not None else ""
     size = place.size.bytes() if place.size is not None else ""
     notes = filter(None, (count, place.note, place.read_only and f"read-only: {place.read_only}"))
-    return printable(place.label) + end, place.kind, size, "", printable("; ".join(notes), 100)
+    return ended(place, seen), place.kind, size, "", printable("; ".join(notes), 100)

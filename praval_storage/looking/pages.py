@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 from praval_storage.base import CanBrowse, CanQuery
+from praval_storage.errors import UnsupportedOperationError
 from praval_storage.filters import EVERYTHING, Compare, Node, Order, Path, conjunction
 from praval_storage.paging import Batch, Entry, collect, in_any_order, whole
 from praval_storage.places import (
@@ -35,7 +36,7 @@ _PIECE = 1_000
 
 
 def look(providers: ProviderSet, storage_type: str, request: Look) -> Seen:
-    """One page of a place of a provider."""
+    """One page of a place of a provider; an error where a delimiter is chosen that it does not honour."""
     provider = _able(providers, storage_type)
     if _UNSPEAKABLE.search(request.path + request.text):
         return Seen(note="Nothing has such a name")
@@ -44,6 +45,12 @@ def look(providers: ProviderSet, storage_type: str, request: Look) -> Seen:
         return provider.look(request) if isinstance(provider, CanBrowse) else _scanned(provider, request)
 
     seen = providers.call(storage_type, "look", None, work)
+    if request.delimiter not in (None, seen.delimiter):
+        raise UnsupportedOperationError(
+            f"The places of {storage_type!r} have no delimiter that can be chosen",
+            hint="Look without a delimiter",
+            provider=storage_type,
+        )
     if request.order is None and request.token is None and seen.next is None:
         seen = replace(seen, rows=sorted(seen.rows, key=lambda row: natural(seen.label(row))))
     if provider.read_only and not seen.read_only:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 
 from praval_storage.display import printable
 from praval_storage.errors import StorageError
-from praval_storage.looking.listed import ENDS
+from praval_storage.looking.listed import ended
 from praval_storage.looking.pages import look
 from praval_storage.looking.where import Where
-from praval_storage.places import Look, Place
+from praval_storage.places import Look, Place, Seen
 from praval_storage.provider_set import ProviderSet
 
 WIDTH = 20
@@ -73,9 +73,10 @@ class Tree:
         return f"<div>{''.join(pieces)}{left_out}</div>"
 
 
-def tree(providers: ProviderSet, where: Where, depth: int) -> Tree:
+def tree(providers: ProviderSet, where: Where, depth: int, delimiter: str | None) -> Tree:
     """The tree below a place, ``depth`` levels deep."""
-    grower = _Grower(providers)
+    page = Look(limit=WIDTH, budget=BUDGET, metadata=False, delimiter=delimiter)
+    grower = _Grower(providers, page)
     if where.storage_type:
         return Tree(grower.grown(Branch(where.url), where, depth))
     branches = [grower.grown(Branch(name), Where(name, ""), depth) for name in providers]
@@ -83,8 +84,9 @@ def tree(providers: ProviderSet, where: Where, depth: int) -> Tree:
 
 
 class _Grower:
-    def __init__(self, providers: ProviderSet) -> None:
+    def __init__(self, providers: ProviderSet, page: Look) -> None:
         self._providers = providers
+        self._page = page
         self._left = MOST_PLACES
 
     def grown(self, branch: Branch, where: Where, depth: int) -> Branch:
@@ -92,19 +94,18 @@ class _Grower:
         if depth <= 0 or self._left <= 0:
             return Branch(branch.name, branch.note, more=True)
         self._left -= 1
-        request = Look(where.path, limit=WIDTH, budget=BUDGET, metadata=False)
         try:
-            seen = look(self._providers, where.storage_type, request)
+            seen = look(self._providers, where.storage_type, replace(self._page, path=where.path))
         except (StorageError, ImportError) as error:
             return Branch(branch.name, f"{type(error).__name__}: {printable(str(error), 200)}")
-        inner = [self._place(place, where.storage_type, depth) for place in seen.places]
+        inner = [self._place(place, seen, where.storage_type, depth) for place in seen.places]
         inner += [Branch(printable(seen.label(row)) or "<empty>") for row in seen.rows]
         return Branch(branch.name, branch.note, inner, seen.next is not None or seen.stopped)
 
-    def _place(self, place: Place, storage_type: str, depth: int) -> Branch:
+    def _place(self, place: Place, seen: Seen, storage_type: str, depth: int) -> Branch:
         count = f"{place.count} records" if place.count is not None else ""
         branch = Branch(
-            printable(place.label) + ENDS.get(place.kind, ""),
+            ended(place, seen),
             printable("; ".join(filter(None, (count, place.note, place.read_only))), 100),
         )
         return self.grown(branch, Where(storage_type, place.path), depth - 1)

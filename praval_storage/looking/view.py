@@ -14,6 +14,7 @@ from praval_storage.looking.listed import Filters, Listed, ls
 from praval_storage.looking.pages import look
 from praval_storage.looking.tree import Tree, tree
 from praval_storage.looking.where import Where, check, home
+from praval_storage.options import options
 from praval_storage.places import Look
 from praval_storage.provider_set import ProviderSet
 
@@ -61,15 +62,16 @@ class ProviderView:
         filters: Filters = None,
         limit: int = 100,
         order_by: str | None = None,
+        delimiter: str | None = None,
     ) -> Listed:
         """One page of the provider's own records, or of a folder or prefix of theirs; see ``dm.ls``."""
         place = Where(self.storage_type, home(self._providers, self.storage_type) + path)
-        return ls(self._providers, place, text, filters, limit, order_by)
+        return ls(self._providers, place, text, filters, limit, order_by, delimiter)
 
-    def tree(self, path: str = "", *, depth: int = 2) -> Tree:
+    def tree(self, path: str = "", *, depth: int = 2, delimiter: str | None = None) -> Tree:
         """The provider's own records as a tree; see ``dm.tree``."""
         place = Where(self.storage_type, home(self._providers, self.storage_type) + path)
-        return tree(self._providers, place, depth)
+        return tree(self._providers, place, depth, delimiter)
 
     def __repr__(self) -> str:
         state = self._providers.last_call(self.storage_type)
@@ -78,7 +80,7 @@ class ProviderView:
         )
 
     def _repr_html_(self) -> str:
-        place = self._providers.place(self.storage_type)
+        place = "" if options.stable_repr else self._providers.place(self.storage_type)
         state = self._providers.last_call(self.storage_type)
         known = {"state": f"{state.status} {state.detail}".strip(), **({"where": place} if place else {})}
         return as_html(facts(f"Provider {printable(self.storage_type)}", known))

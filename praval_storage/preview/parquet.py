@@ -59,10 +59,12 @@ def _nulls(metadata: Any) -> dict[str, int]:
     """Nulls of the flat columns, where all of the file's statistics have them."""
     found: dict[str, int] = {}
     for place in range(min(metadata.num_columns, WIDEST)):
-        path = metadata.schema.column(place).path
-        statistics = [
-            metadata.row_group(group).column(place).statistics for group in range(metadata.num_row_groups)
-        ]
+        path, kind = metadata.schema.column(place).path, metadata.schema.column(place).physical_type
+        chunks = [metadata.row_group(group).column(place) for group in range(metadata.num_row_groups)]
+        # Asked for the statistics of a chunk of another type, pyarrow ends the process.
+        if any(chunk.physical_type != kind for chunk in chunks):
+            continue
+        statistics = [chunk.statistics for chunk in chunks]
         if all(each is not None and each.has_null_count for each in statistics):
             found[path] = sum(each.null_count for each in statistics)
     return found

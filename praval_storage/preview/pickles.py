@@ -20,9 +20,14 @@ _SILENT = frozenset({"PROTO", "FRAME"})
 def opcodes(found: Beginning) -> Seen:
     """The protocol of a pickle, and the functions and classes it would call."""
     protocol, names, is_complete = _read(found.body)
-    facts = {"protocol": str(protocol), "names": ", ".join(names[:_NAMED]) or "none"}
-    runs = f"pickle, protocol {protocol}, {size_text(found.size)}; dm.retrieve(uri) runs code from it"
-    notes = [runs, f"It names {listed(names)}" if names else "It names no function or class"]
+    facts = {"protocol": str(protocol), "names": ", ".join(names[:_NAMED])}
+    loaded = (
+        "with allow_pickle=True dm.retrieve(uri) runs code from it"
+        if found.stored.format == "pickle"
+        else "dm.retrieve(uri) gives its bytes, and unpickling them runs code"
+    )
+    about = f"pickle, protocol {protocol}, {size_text(found.size)}; {loaded}"
+    notes = [about, f"It names {listed(names)}" if names else "It names no function or class"]
     if not is_complete:
         notes.append(
             "It breaks off, or is no pickle" if found.is_whole else "Only its beginning was looked at"

@@ -137,6 +137,7 @@ def test_the_plain_browser_has_the_same_names(b: Any, dm: DataManager) -> None:
         "query",
         "sort",
         "page",
+        "delimiter",
         "selected",
         "selected_ids",
         "rows",

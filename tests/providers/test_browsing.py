@@ -14,6 +14,9 @@ import psycopg
 import pytest
 import redis
 from backends import S3_CREDENTIALS, make
+from conftest import cases
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from psycopg import sql
 
 from praval_storage import (
@@ -24,8 +27,9 @@ from praval_storage import (
     StoragePermissionError,
     StorageTimeoutError,
 )
-from praval_storage.errors import ConfigurationError
+from praval_storage.errors import ConfigurationError, InvalidKeyError, UnsupportedOperationError
 from praval_storage.filters import parse, parse_order
+from praval_storage.keys import validate_key
 from praval_storage.places import Count
 from praval_storage.providers import (
     FileSystemProvider,
@@ -529,6 +533,56 @@ class TestRedis:
         assert ([row.key for row in seen.rows], seen.ordered) == (["k3", "k2", "k1"], True)
         assert not dm.look("redis", Look(order=order, budget=1)).ordered
 
+    def test_any_keys_are_shown_once_under_any_delimiter(self, dm: DataManager) -> None:
+        """Pages of all sizes, ordered or not; a place is there once, and its path says its label."""
+
+        @example({"a:::b::c"}, "::", 1, None)
+        @settings(max_examples=cases(60, 1_000), suppress_health_check=list(HealthCheck))
+        @given(
+            st.sets(st.text("ab:/.*", min_size=1, max_size=8).filter(legal), max_size=12),
+            st.text(":/.*", min_size=1, max_size=3),
+            st.integers(1, 4),
+            st.sampled_from([None, "key", "-size"]),
+        )
+        def check(keys: set[str], delimiter: str, limit: int, order_by: str | None) -> None:
+            dm.store_many(dict.fromkeys(keys, 1), "redis").raise_for_errors()
+            try:
+                order = parse_order(order_by)
+                assert sorted(walked(dm, delimiter, "", limit=limit, order=order)) == sorted(keys)
+            finally:
+                for key in keys:
+                    dm.delete_by_key("redis", key)
+
+        check()
+
+    def test_a_delimiter_in_a_listing_and_a_tree(self, dm: DataManager) -> None:
+        dm.store_many(dict.fromkeys(["app/users/1", "app/users/2", "app:x", "top"], 1), "redis")
+        listed = dm.ls("redis", delimiter="/")
+        assert [place.path for place in listed.places] == ["app/"]
+        assert "app/ " in repr(listed)
+        assert len(dm.ls("redis://app/users/", delimiter="/")) == 2
+        first = dm.ls("redis://app/users/", delimiter="/", limit=1)
+        assert {*first.references, *first.more().references} == {*dm["redis"].ls("app/users", delimiter="/")}
+        tree = dm.tree("redis", depth=3, plain=True, delimiter="/")
+        lines = ["redis://", "  app/  2 records", "    users/  2 records", "      1", "      2"]
+        assert sorted(tree.splitlines()) == sorted([*lines, "  app:x", "  top"])
+        inner = str(dm["redis"].tree("app/", delimiter="/")).splitlines()
+        assert (inner[:2], sorted(inner[2:])) == (["redis://app/", "  users/  2 records"], ["    1", "    2"])
+        assert "app:  1 record" in dm.tree("redis", plain=True)
+
+    def test_where_no_delimiter_can_be_chosen_a_tree_says_so(self, dm: DataManager, tmp_path: Path) -> None:
+        dm.register_provider("files", FileSystemProvider(tmp_path))
+        assert "UnsupportedOperationError: The places of 'files'" in str(dm.tree(delimiter="/"))
+        with pytest.raises(UnsupportedOperationError, match="no delimiter that can be chosen"):
+            dm.ls("files", delimiter="|")
+
+    @pytest.mark.parametrize(
+        "delimiter", ["", "a", "1", "\u00e9", ":::::::::", "\n", "\0", "\ud800", 7, b":", [":"]]
+    )
+    def test_what_can_be_no_delimiter_is_refused(self, delimiter: Any) -> None:
+        with pytest.raises(ConfigurationError, match="A delimiter is a text of 1 to 8 characters, not"):
+            Look(delimiter=delimiter)
+
     def test_measuring_goes_in_steps(
         self, dm: DataManager, provider: RedisProvider, client: redis.Redis
     ) -> None:
@@ -537,6 +591,25 @@ class TestRedis:
         assert len(totals) > 2
         assert totals[-1].records == Count(12_000)
         assert redis_browsing.CERTAIN > 12_000
+
+
+def legal(key: str) -> bool:
+    try:
+        return bool(validate_key(key))
+    except InvalidKeyError:
+        return False
+
+
+def walked(dm: DataManager, delimiter: str, path: str, **options: Any) -> Iterator[str]:
+    """Keys of all records below a place; of each place once, whose path ends with the delimiter."""
+    below: list[str] = []
+    for seen in pages(dm, "redis", path, delimiter=delimiter, **options):
+        yield from (row.key for row in seen.rows)
+        below += [f"{path}{place.label}{delimiter}" for place in seen.places]
+        assert [place.path for place in seen.places] == below[len(below) - len(seen.places) :]
+    assert len(below) == len(set(below))
+    for place in below:
+        yield from walked(dm, delimiter, place, **options)
 
 
 def fill(client: redis.Redis, start: str, number: int) -> None:

@@ -42,6 +42,30 @@ function wire(model, said) {
   };
 }
 
+/** What ends a prefix, where that can be chosen: one of the usual ones, or another text. */
+function delimiterView(model, choose) {
+  const usual = [":", "/", ".", "-", "_", "|"], other = "other…", shown = (text) => text.replace(/ /g, "␣");
+  const pick = h("select", { "aria-label": "delimiter", onchange: () => pick.value === other ? write() : choose(pick.value) });
+  const box = h("input", { type: "text", "aria-label": "other delimiter", maxlength: 8, size: 3, hidden: true, autocomplete: "off", spellcheck: "false" });
+  const element = h("span", { class: "choice", title: "what ends a prefix of the keys" }, h("span", { "aria-hidden": "true" }, "delimiter"), pick, box);
+  box.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && box.value) { choose(box.value); done(); }
+    if (event.key === "Escape") { event.stopPropagation(); done(); }
+  });
+  box.addEventListener("blur", draw);
+  function write() { box.value = ""; box.hidden = false; box.focus(); pick.hidden = true; }
+  function done() { pick.hidden = false; pick.focus(); draw(); }
+
+  function draw() {
+    const now = model.get("delimiter"), offered = !now || usual.includes(now) ? usual : [...usual, now];
+    element.hidden = !now;
+    pick.hidden = false;
+    box.hidden = true;
+    pick.replaceChildren(...[...offered, other].map((each) => h("option", { value: each, selected: each === now }, shown(each))));
+  }
+  return { element, draw };
+}
+
 function render({ model, el }) {
   const root = h("div", { class: "pvb", role: "region", "aria-label": "Storage browser", tabindex: -1 });
   el.classList.add("pvb-host");
@@ -54,6 +78,7 @@ function render({ model, el }) {
   const filter = h("input", { type: "search", placeholder: "Filter by name, or {\"field\": value}   ( / )", "aria-label": "Filter", autocomplete: "off", spellcheck: "false", maxlength: 10000 });
   const spin = h("span", { class: "spin", hidden: true, "aria-hidden": "true" }), doing = h("span", { class: "doing", role: "status" });
   const filterNote = h("p", { class: "note filter-note", hidden: true });
+  const delimiter = delimiterView(model, (by) => ask("delimit", { by }));
   const mapped = button("map", () => ask("chart", {}), { "data-focus": "map", hidden: true });
   const reload = button("refresh", () => ask("refresh"), { "data-focus": "refresh" });
 
@@ -74,7 +99,7 @@ function render({ model, el }) {
   const parts = { model, ask, wait, root, say, ticking };
   const tree = treeView(parts), table = tableView(parts), preview = previewView(parts), chart = chartView(parts);
   const middle = h("div", { class: "middle" }, chart.element, table.element);
-  root.append(h("div", { class: "bar" }, crumbs, filter, mapped, reload, spin, doing), filterNote, tree.element, middle, preview.element,
+  root.append(h("div", { class: "bar" }, crumbs, filter, delimiter.element, mapped, reload, spin, doing), filterNote, tree.element, middle, preview.element,
     h("div", { class: "foot" }, problem, retry, h("span", { class: "space" }), measured, measure, stop, extent, further, previous, next), live);
 
   // ---- filter
@@ -187,6 +212,7 @@ function render({ model, el }) {
   on("table page chart error", drawFoot);
   on("busy", drawBusy);
   on("query path", drawFilter);
+  on("delimiter", delimiter.draw);
   on("notice", () => say(model.get("notice")));
 
   // A canvas does not follow the theme by itself.

@@ -1,4 +1,4 @@
-"""Looking around in a database: SCAN in small steps, the part of the keys before the next colon as places."""
+"""Looking around in a database: SCAN in small steps, the keys up to their next delimiter as places."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
 
+from praval_storage.errors import ConfigurationError
 from praval_storage.paging import Batch, Entry, Source, collect, in_any_order, named, naturally
-from praval_storage.places import Count, Look, Measured, Place, Seen, bad_token, from_token
+from praval_storage.places import Count, Look, Measured, Place, Seen, bad_token, from_token, to_token
 from praval_storage.providers.redis.connection import Connection
 from praval_storage.providers.redis.keyspace import SEPARATOR, Keyspace, caseless_glob
 from praval_storage.records import Stored
@@ -28,6 +29,8 @@ _LISTED = frozenset({"key"})
 
 def look(source: Source, connection: Connection, keyspace: Keyspace, request: Look) -> Seen:
     """One page of the keys with a prefix: as many SCANs as the budget allows, then one look at the rows."""
+    delimiter = request.delimiter or SEPARATOR
+    request = replace(request, delimiter=delimiter, token=_unmarked(request.token, delimiter))
     with connection.calling() as client:
         size = int(client.dbsize())
     sorts = request.order is not None and size <= request.budget
@@ -42,18 +45,24 @@ def look(source: Source, connection: Connection, keyspace: Keyspace, request: Lo
     return replace(
         seen,
         places=naturally(map(scan.counted, seen.places)),
+        next=None if seen.next is None else to_token([delimiter, seen.next]),
         ordered=sorts or request.order is None,
         scanned=min(scan.scanned, size),
         extent=Count(size, "estimate"),
         statement=f"SCAN MATCH {scan.pattern.decode(errors='backslashreplace')} COUNT {COUNT}",
         types=_types(connection, keyspace, seen.rows),
         note=scan.note,
+        delimiter=delimiter,
     )
 
 
 def measure(connection: Connection, keyspace: Keyspace, path: str) -> Iterator[Measured]:
-    """Count the keys with a prefix; their sizes would have to be asked for one by one."""
-    pattern, cursor, number = keyspace.pattern(_as_prefix(path)), 0, 0
+    """Count the keys with a prefix; their sizes would have to be asked for one by one.
+
+    The path of a place ends with its delimiter, whichever that is, and none has letters or digits.
+    """
+    prefix = _as_prefix(path, SEPARATOR) if path[-1:].isalnum() else path
+    pattern, cursor, number = keyspace.pattern(prefix), 0, 0
     known: set[str] = set()
     while True:
         with connection.calling() as client:
@@ -76,7 +85,8 @@ class _Scan:
     """
 
     def __init__(self, connection: Connection, keyspace: Keyspace, request: Look) -> None:
-        self.prefix = _as_prefix(request.path)
+        self._delimiter = request.delimiter or SEPARATOR
+        self.prefix = _as_prefix(request.path, self._delimiter)
         self.pattern = keyspace.pattern(self.prefix, caseless_glob(request.text))
         self.scanned = 0
         self._connection, self._keyspace = connection, keyspace
@@ -124,10 +134,12 @@ class _Scan:
 
     def _batched(self, found: list[str], scanned: int) -> Batch:
         self._batch = found
-        entries = [
-            _place(name) if SEPARATOR in name[len(self.prefix) :] else Stored(name, "json") for name in found
-        ]
+        entries = list(map(self._entry, found))
         return Batch(entries, scanned, self._token([]) if self._cursor else None)
+
+    def _entry(self, name: str) -> Entry:
+        label, delimiter, _ = name[len(self.prefix) :].partition(self._delimiter)
+        return Place(name, label, "prefix", parent=True, records=True) if delimiter else Stored(name, "json")
 
     def _fresh(self, names: Sequence[bytes]) -> Iterator[str]:
         """Rows, and the places others are in, that have not been shown."""
@@ -136,9 +148,9 @@ class _Scan:
         keys = list(self._keyspace.keys(new))
         self._illegal += len(new) - len(keys)
         for key in keys:
-            label, separator, _ = key[len(self.prefix) :].partition(SEPARATOR)
-            name = f"{self.prefix}{label}{separator}"
-            if separator:
+            label, delimiter, _ = key[len(self.prefix) :].partition(self._delimiter)
+            name = f"{self.prefix}{label}{delimiter}"
+            if delimiter:
                 self._counts[name] += 1
             if (digest := _digest(name)) not in self._shown:
                 self._shown[digest] = None
@@ -147,6 +159,22 @@ class _Scan:
     def _token(self, left: list[str]) -> Any:
         shown = b"".join([*self._shown][-REMEMBERED:])
         return [self._cursor, left, b64encode(shown).decode()]
+
+
+def _unmarked(token: str | None, delimiter: str) -> str | None:
+    """The token of a scan or an order, without the delimiter it is for."""
+    match from_token(token):
+        case None:
+            return None
+        case [str(used), str(inner)] if used == delimiter:
+            return inner
+        case [str(used), str()]:
+            raise ConfigurationError(
+                f"The token is of a listing with the delimiter {used!r}, and this one has {delimiter!r}",
+                hint="Begin again without a token",
+            )
+        case _:
+            raise bad_token()
 
 
 def _state(request: Look) -> tuple[int, list[str], dict[bytes, None]]:
@@ -168,13 +196,8 @@ def _digest(name: str) -> bytes:
     return blake2b(name.encode(), digest_size=_DIGEST).digest()
 
 
-def _place(path: str) -> Place:
-    label = path.removesuffix(SEPARATOR).rpartition(SEPARATOR)[2]
-    return Place(path, label, "prefix", parent=True, records=True)
-
-
-def _as_prefix(path: str) -> str:
-    return path if not path or path.endswith(SEPARATOR) else f"{path}{SEPARATOR}"
+def _as_prefix(path: str, delimiter: str) -> str:
+    return path if not path or path.endswith(delimiter) else f"{path}{delimiter}"
 
 
 def _types(connection: Connection, keyspace: Keyspace, rows: Sequence[Stored]) -> dict[str, str]:

@@ -15,7 +15,7 @@ import pytest
 
 from praval_storage.base import BaseStorageProvider, CanBrowse, CanQuery, RecordProvider
 from praval_storage.errors import ConfigurationError, UnsupportedOperationError
-from praval_storage.filters import parse, parse_order, sort_records
+from praval_storage.filters import Order, parse, parse_order, sort_records
 from praval_storage.manager import DataManager
 from praval_storage.places import Look, Place, Seen, containing, natural
 from praval_storage.records import Record
@@ -30,6 +30,7 @@ HOSTILE = [
     *("long/" + "n" * 300, "\u00fc" * 200),
 ]  # fmt: skip
 """Keys that mean something to a path, a pattern, a query or a page of HTML."""
+DELIMITERS = [":", "/", ".", "-", "_", "|", "::", "<", " ", "*", "[", "?&#%", "\u2192", "\U0001f600"]
 
 
 class BrowsingTests(Suite):
@@ -46,6 +47,40 @@ class BrowsingTests(Suite):
         dm.store_many(dict.fromkeys(HOSTILE, 1), storage_type).raise_for_errors()
         walked = list(walk(dm, storage_type, home(provider), limit=limit))
         assert sorted(walked) == sorted(HOSTILE)
+
+    @pytest.mark.parametrize("limit", [1, 5, 1_000])
+    @needs(RecordProvider, CanQuery)
+    def test_a_delimiter_is_honoured_on_all_pages_or_refused(
+        self, dm: DataManager, storage_type: str, provider: BaseStorageProvider, limit: int
+    ) -> None:
+        dm.store_many(dict.fromkeys(HOSTILE, 1), storage_type).raise_for_errors()
+        if not _has_delimiters(dm, storage_type, provider):
+            with pytest.raises(UnsupportedOperationError, match="no delimiter"):
+                dm.look(storage_type, Look(home(provider), delimiter="|"))
+            return
+        for delimiter in DELIMITERS:
+            walked = list(walk(dm, storage_type, home(provider), limit, delimiter))
+            assert sorted(walked) == sorted(HOSTILE), delimiter
+            found = list(_places(dm, storage_type, home(provider), limit, delimiter))
+            parts = [key.split(delimiter) for key in HOSTILE]
+            above = {delimiter.join([*each[:n], ""]) for each in parts for n in range(1, len(each))}
+            assert sorted(place.path for place in found) == sorted(above), delimiter
+
+    @pytest.mark.parametrize("order", [None, parse_order("-key")])
+    @needs(RecordProvider, CanQuery)
+    def test_a_token_of_another_delimiter_is_refused(
+        self, dm: DataManager, storage_type: str, provider: BaseStorageProvider, order: Order | None
+    ) -> None:
+        if not _has_delimiters(dm, storage_type, provider):
+            pytest.skip("its delimiter cannot be chosen")
+        dm.store_many(dict.fromkeys(["a:b/c", "a/b:c", "x", "y", "z"], 1), storage_type)
+        for one, other in ((":", "/"), ("/", ":"), (None, "/"), ("/", None), ("|", ":")):
+            request = Look(home(provider), order=order, limit=1, delimiter=one)
+            token = dm.look(storage_type, request).next
+            assert token is not None
+            with pytest.raises(ConfigurationError, match="delimiter"):
+                dm.look(storage_type, replace(request, delimiter=other, token=token))
+            assert len(dm.look(storage_type, replace(request, token=token)).rows) <= 1
 
     @needs(RecordProvider, CanQuery)
     def test_a_page_has_no_more_than_was_asked_for(
@@ -311,6 +346,10 @@ class BrowsingTests(Suite):
             path = f"{home(provider)}x:" if self.separator == ":" else f"{home(provider)}a/"
             *_, part = dm.measure(storage_type, path)
             assert part.records.number == sum(key.startswith(path[len(home(provider)) :]) for key in HOSTILE)
+        if _has_delimiters(dm, storage_type, provider):
+            for path in ("a/", "x::", "p-", "a.", "<"):
+                *_, part = dm.measure(storage_type, path)
+                assert part.records.number == sum(key.startswith(path) for key in HOSTILE), path
 
     @needs(RecordProvider, CanQuery)
     def test_measuring_can_be_stopped(
@@ -360,14 +399,29 @@ def pages_of(dm: DataManager, storage_type: str, first: Look) -> Iterator[Seen]:
             return
 
 
-def walk(dm: DataManager, storage_type: str, path: str, limit: int = 25) -> Iterator[str]:
+def walk(
+    dm: DataManager, storage_type: str, path: str, limit: int = 25, delimiter: str | None = None
+) -> Iterator[str]:
     """Keys of all records in a place and below, as they are shown."""
     below: list[Place] = []
-    for seen in pages(dm, storage_type, path, limit=limit):
+    for seen in pages(dm, storage_type, path, limit=limit, delimiter=delimiter):
         yield from (row.key for row in seen.rows)
         below += seen.places
     for place in below:
-        yield from walk(dm, storage_type, place.path, limit)
+        yield from walk(dm, storage_type, place.path, limit, delimiter)
+
+
+def _places(dm: DataManager, storage_type: str, path: str, limit: int, delimiter: str) -> Iterator[Place]:
+    """All places in a place and below, as often as they are shown; each has the label that its path says."""
+    for seen in pages(dm, storage_type, path, limit=limit, delimiter=delimiter):
+        for place in seen.places:
+            assert place.path == f"{path}{place.label}{delimiter}"
+            yield place
+            yield from _places(dm, storage_type, place.path, limit, delimiter)
+
+
+def _has_delimiters(dm: DataManager, storage_type: str, provider: BaseStorageProvider) -> bool:
+    return bool(dm.look(storage_type, Look(home(provider), limit=1)).delimiter)
 
 
 def labels(dm: DataManager, storage_type: str, path: str, **options: Any) -> list[str]:
