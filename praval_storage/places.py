@@ -181,6 +181,12 @@ class Seen:
         """What the place does not say of a row's key."""
         return row.key[len(self.prefix) :]
 
+    def unordered(self, order: Order | None, why: str) -> Seen:
+        """The same page, said not to be in the order that was asked for."""
+        if order is None:
+            return self
+        return replace(self, ordered=False).noted(f"not sorted by {printable(str(order.path))}: {why}")
+
     def noted(self, *notes: str) -> Seen:
         """The same page with more said about it."""
         return replace(self, note="; ".join(filter(None, [self.note, *notes])))
