@@ -32,6 +32,7 @@ class Viewing:
         self._pages = pages
         self.preview: Preview | None = None
         self.map: VectorMap | None = None
+        core.watch(self._forget)
 
     def select(self, uri: str, *, in_full: bool = False) -> Job | None:
         """Show a record; ``""`` shows none."""
@@ -42,7 +43,6 @@ class Viewing:
             core.set({"selected": uri, "confirm": {}, **({} if same else {"preview": {}})})
             if name is None:
                 core.forget("preview")
-                self.preview = None
                 return None
         again = lambda: self.select(uri, in_full=in_full)  # noqa: E731 - it stands in a tuple
         task = Task("preview", name.storage_type, f"reading {name.key.rpartition('/')[2]}", again)
@@ -80,12 +80,12 @@ class Viewing:
 
     def recolour(self, field: str | None) -> None:
         """Colour the points that are shown by another payload field; nobody is asked for that."""
-        if self.map is not None:
-            self._core.set(self._drawn(self.map.coloured_by(field)))
+        with self._core.lock:
+            if self.map is not None:
+                self._core.set(self._drawn(self.map.coloured_by(field)))
 
     def undraw(self) -> None:
         """Show the rows again."""
-        self.map = None
         self._core.forget("chart")
         self._core.set({"chart": {}, "selected_ids": ()})
 
@@ -102,6 +102,13 @@ class Viewing:
         named = orjson.dumps({**texts, "values": whole["colour"]["values"]})
         blobs = self.map.blobs
         return [blobs[whole["points"]], blobs[whole["colour"]["codes"]], named]
+
+    def _forget(self, _: Changes) -> None:
+        """What is not shown any more is not held either, whoever took it away."""
+        if not self._core.state.preview:
+            self.preview = None
+        if not self._core.state.chart:
+            self.map = None
 
     def _previewed(self, preview: Preview) -> Changes:
         self.preview = preview
