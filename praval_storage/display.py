@@ -13,6 +13,9 @@ WIDTH = 60
 VALUE_WIDTH = 100
 """Longest value shown in full."""
 
+WIDEST = 400
+"""Longest value where there is nothing else to read: an error says what to do at its end."""
+
 SHOWN = 10
 """Rows of a table."""
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from praval_storage.display import Table, as_html, as_text, codes, counted, facts, folded, printable
+from praval_storage.display import WIDEST, Table, as_html, as_text, codes, counted, facts, folded, printable
 from praval_storage.options import options
 from praval_storage.provider_set import ProviderSet, took
 from praval_storage.settings import described
 
 MOST_BYTES = 5_000
 """Of details: those of later providers are left out."""
-
-WIDEST = 400
-"""Letters of a detail: an error says what to do at its end."""
 
 
 def text(providers: ProviderSet, title: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from threading import RLock
@@ -26,6 +27,9 @@ from praval_storage.registry import Factory, installed_names, made
 T = TypeVar("T")
 
 logger = logging.getLogger("praval_storage")
+
+_OF_A_CLASS = re.compile(r"^<?\w+[ (](?:at )?(.+)[>)]$")
+"""A repr; what stands within it says where something is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +237,7 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
 
     def place(self, name: str) -> str:
         """Where a provider is, once it has been made; it is not made for that."""
-        return printable(repr(self._made[name]), 200) if name in self._made else ""
+        return printable(_OF_A_CLASS.sub(r"\1", repr(self._made[name])), 200) if name in self._made else ""
 
     def made(self, name: str) -> BaseStorageProvider | None:
         """A provider that has been made; it is not made for that."""

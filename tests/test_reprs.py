@@ -186,6 +186,18 @@ def test_stable_html_has_neither_latency_nor_age_nor_address(dm: DataManager, tm
         set_options(stable_repr=False)
 
 
+def test_html_says_where_a_provider_is_and_what_can_be_done_with_a_result(
+    dm: DataManager, tmp_path: Path
+) -> None:
+    result = dm.query("files", {"n": 1})
+    assert f"{tmp_path}" in dm._repr_html_()
+    assert "FileSystemProvider(" not in dm._repr_html_()
+    assert "<code>.to_pandas()</code>" in result._repr_html_()
+    assert all(
+        ability in dm.providers["files"]._repr_html_() for ability in dm.providers["files"].abilities()
+    )
+
+
 def test_values_that_are_easily_confused_look_different(dm: DataManager) -> None:
     values = [None, "", "  ", float("nan"), float("inf"), "null", "NaN", 0, "0", False, b"x"]
     reference = dm.store(1, "memory", "k", {str(n): value for n, value in enumerate(values)})

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 from praval_storage.base.items import StorageResult
 from praval_storage.base.marks import changes
 from praval_storage.diagnosis import Checkup
-from praval_storage.display import as_html, facts
+from praval_storage.display import WIDEST, as_html, facts
 from praval_storage.errors import (
     ConfigurationError,
     KeyExistsError,
@@ -161,7 +161,7 @@ class BaseStorageProvider(ABC):
         return f"<{type(self).__name__} {self.name!r}>"
 
     def _repr_html_(self) -> str:
-        return as_html(facts(repr(self), {"can": ", ".join(self.abilities())}))
+        return as_html(facts(repr(self), {"can": ", ".join(self.abilities())}, width=WIDEST))
 
     @classmethod
     def abilities(cls) -> list[str]:

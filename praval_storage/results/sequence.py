@@ -21,6 +21,7 @@ from praval_storage.display import (
     Table,
     as_html,
     as_text,
+    codes,
     counted,
     listed,
     printable,
@@ -75,6 +76,7 @@ class RowSequence(Sequence[T]):
 
     __hash__ = None  # type: ignore[assignment]
     _header: ClassVar[tuple[str, ...]] = ("key", "format", "size", "updated")
+    _next_steps: ClassVar[tuple[str, ...]] = (".to_pandas()", ".references", ".profile()", ".plan")
     _remedy: ClassVar[str] = "limit=None for all"
 
     def __init__(
@@ -259,7 +261,7 @@ class RowSequence(Sequence[T]):
         return as_text(self._table())
 
     def _repr_html_(self) -> str:
-        return as_html(self._table())
+        return as_html(self._table()) + codes(*self._next_steps)
 
     @abstractmethod
     def _item(self, place: int) -> T:

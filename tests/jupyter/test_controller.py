@@ -516,6 +516,41 @@ def test_a_browser_that_is_closed_asks_nothing_more(dm: DataManager) -> None:
 # -- without a widget
 
 
+def test_a_preview_that_comes_after_another_question_is_not_shown(
+    dm: DataManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory: Any = dm.providers["memory"]
+    dm.store_many({"apple": 1, "banana": 2}, "memory")
+    b = Browser(dm, "memory", lanes=Lanes())
+    b.refresh()
+    entered, gate, preview = Event(), Event(), dm.preview
+
+    def slow(*given: Any, **options: Any) -> Any:
+        entered.set()
+        assert gate.wait(10)
+        return preview(*given, **options)
+
+    monkeypatch.setattr(dm, "preview", slow)
+    b.handle({"op": "select", "uri": b.rows[0]["uri"]}, lambda *_: None)
+    assert entered.wait(10)
+    asked = b.handle({"op": "query", "text": "banana"}, lambda *_: None)
+    gate.set()
+    assert asked is not None
+    asked.wait()
+    assert (keys(b), b.selected, b.preview) == (["banana"], "", {})
+    assert memory.most == 1
+    b.close()
+
+
+def test_a_view_that_is_made_later_counts_down_from_then(dm: DataManager) -> None:
+    dm.store("x", "memory", "session", ttl=60)
+    b = Browser(dm, "memory")
+    before = b.rows[0]["expires_in"]
+    while b.rows[0]["expires_in"] == before:  # a millisecond, if time goes on
+        tell(b, "hello")
+    assert before - 10_000 < b.rows[0]["expires_in"] < before
+
+
 def test_clear_leaves_nothing_that_a_saved_notebook_could_hold(b: Browser) -> None:
     b.path = "files/reports/2026/"
     b.selected = b.rows[0]["uri"]
