@@ -25,8 +25,8 @@ PAGE_SIZE = 25
 
 Message = Mapping[str, Any]
 
-_UNASKED = frozenset({"hello", "blob", "points", "expired"})
-"""What a page asks for by itself, without anybody who would have seen the last error."""
+_UNASKED = frozenset({"hello", "blob", "points", "expired", "retry"})
+"""What a page asks for by itself, or what needs the last error: nobody has gone on."""
 
 
 class Browser:

@@ -127,6 +127,14 @@ def test_who_goes_on_has_seen_the_error_of_a_record(b: Browser) -> None:
     assert b.error == {}
 
 
+def test_a_record_that_could_not_be_read_is_read_again(dm: DataManager, b: Browser) -> None:
+    b.selected = "praval://memory/late"
+    assert b.error["retry"]
+    dm.store(1, "memory", "late")
+    Page(b).ask("retry")
+    assert (b.preview["key"], b.error) == ("late", {})
+
+
 # -- what was seen of another place
 
 
