@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import orjson
 
-from praval_storage.display import counted_text, printable, size_text
+from praval_storage.display import counted, counted_text, printable, size_text
 from praval_storage.errors import ConfigurationError
 from praval_storage.filters import EVERYTHING, Node, Order
 from praval_storage.records import Stored
@@ -37,6 +37,12 @@ class Count(NamedTuple):
     def __str__(self) -> str:
         """``1 204``, ``~1.2 M``, ``>= 48``."""
         return counted_text(self.number, self.how)
+
+    def words(self, noun: str) -> str:
+        """``no records``, ``1 record``, ``~1.2 M records``, ``>= 48 records``."""
+        if self.how == "exact":
+            return counted(self.number, noun)
+        return f"{self} {noun}{'' if self.number == 1 else 's'}"
 
     def bytes(self) -> str:
         """The number as a size: ``1.2 kB``, ``~1.2 MB``, ``>= 48.0 GB``."""
@@ -180,6 +186,16 @@ class Seen:
     def label(self, row: Stored) -> str:
         """What the place does not say of a row's key."""
         return row.key[len(self.prefix) :]
+
+    def unordered(self, order: Order | None, why: str) -> Seen:
+        """The same page, said not to be in the order that was asked for."""
+        if order is None:
+            return self
+        return replace(self, ordered=False).noted(f"not sorted by {printable(str(order.path))}: {why}")
+
+    def noted(self, *notes: str) -> Seen:
+        """The same page with more said about it."""
+        return replace(self, note="; ".join(filter(None, [self.note, *notes])))
 
 
 class Measured(NamedTuple):

@@ -141,7 +141,7 @@ class Actions:
             self._core.set(self._halted())
 
     def _measured(self, measured: Measured) -> Changes:
-        parts = [f"{measured.records} records", measured.size.bytes() if measured.size else ""]
+        parts = [measured.records.words("record"), measured.size.bytes() if measured.size else ""]
         words = ", ".join(filter(None, parts))
         return self._counted({"text": words, "running": not measured.done})
 

@@ -91,7 +91,7 @@ class Core:
 
     def ask(self, task: Task, work: Callable[[], T], then: Callable[[T], Changes]) -> Job:
         """Do a piece of work elsewhere; its answer changes what is shown unless somebody asked anew."""
-        return self._submit(task, lambda number: self._run(task, number, work, then))
+        return self._submit(task, lambda task, number: self._run(task, number, work, then))
 
     def follow(self, task: Task, work: Callable[[], Iterator[T]], then: Callable[[T], Changes]) -> Job:
         """Do a piece of work that has running answers; it ends when they are not wanted any more."""
@@ -110,7 +110,7 @@ class Core:
         def done(answer: T | None) -> Changes:
             return {} if answer is None else then(answer)
 
-        return self._submit(task, lambda number: self._run(task, number, lambda: last(number), done))
+        return self._submit(task, lambda task, number: self._run(task, number, lambda: last(number), done))
 
     def waits(self, kind: str) -> bool:
         """Whether an answer to this kind of question is still to come."""
@@ -193,12 +193,14 @@ class Core:
         self._busy.pop(task.kind, None)
         return True
 
-    def _submit(self, task: Task, run: Callable[[int], None]) -> Job:
+    def _submit(self, task: Task, run: Callable[[Task, int], None]) -> Job:
+        # Names of records may be in them.
+        task = task._replace(words=printable(task.words, 120))
         with self.lock:
             number = self._numbers[task.kind] = next(self._count)
             self._busy[task.kind] = task.words
             self.set({"busy": self._words()})
-        return self._lanes.submit(task.lane or task.storage_type, task.kind, lambda: run(number))
+        return self._lanes.submit(task.lane or task.storage_type, task.kind, lambda: run(task, number))
 
     def _failing(self) -> Changes:
         return {"error": next((each.shown for each in reversed(self._failures.values())), {})}
@@ -210,7 +212,7 @@ class Core:
         where = self.dm.providers.place(task.storage_type) if task.storage_type in self.dm.providers else ""
         return {
             "kind": task.kind,
-            "title": f"{printable(task.words, 100)} failed",
+            "title": f"{printable(task.words, 120)} failed",
             "class": type(error).__name__,
             "text": printable(str(error), 600),
             "where": where,
