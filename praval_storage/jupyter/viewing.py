@@ -96,7 +96,7 @@ class Viewing:
 
     def redraw(self) -> Job | None:
         """Show the map of what the filter box leaves, if a map is shown or being made."""
-        is_wanted = bool(self._core.state.chart) or self._core.waits("chart")
+        is_wanted = self.map is not None or self._core.waits("chart")
         return self._draw(self._drawing) if is_wanted and self._drawing else None
 
     def _draw(self, drawing: Drawing) -> Job:
@@ -114,10 +114,10 @@ class Viewing:
             colour = self._drawing.colour if self._drawing else None
             return self._drawn(drawn.coloured_by(colour) if colour in drawn.fields else drawn)
 
-        task = Task("chart", name, f"drawing {collection or name}", self.redraw)
+        again = lambda: self._draw(self._drawing or drawing)  # noqa: E731 - it stands in a tuple
         with self._core.lock:
             self._drawing = drawing
-            return self._core.ask(task, work, then)
+        return self._core.ask(Task("chart", name, f"drawing {collection or name}", again), work, then)
 
     def recolour(self, field: str | None) -> None:
         """Colour the points that are shown by another payload field; nobody is asked for that."""
