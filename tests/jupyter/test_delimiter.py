@@ -75,7 +75,7 @@ def test_a_prefix_stays_if_it_ends_so_as_well(b: Browser) -> None:
     assert {row["key"] for row in b.rows} == {"a::b", "a::c"}
     b.delimiter = ":"
     assert (b.path, {row["key"] for row in b.rows}) == ("redis/a::", {"a::b", "a::c"})
-    assert b.state.crumbs[1:] == [("redis/a:", "a"), ("redis/a::", "")]
+    assert b.state.crumbs[1:] == [("redis/a:", "a"), ("redis/a::", "<empty>")]
 
 
 def test_each_provider_has_its_own_and_one_may_go_back(b: Browser) -> None:
