@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import heapq
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby, islice
 from typing import Any, NamedTuple, Protocol
 
-from praval_storage.filters import EVERYTHING, Node, Order
+from praval_storage import bookmarks
+from praval_storage.errors import SerializationError
+from praval_storage.filters import EVERYTHING, Node, Order, rank
 from praval_storage.places import (
     MOST,
     Look,
@@ -24,15 +26,12 @@ from praval_storage.places import (
 from praval_storage.pushdown import restrict
 from praval_storage.records import Record, Stored
 from praval_storage.scan import Filler, matching
-from praval_storage.serialization import Content, decode, encode
 
 Entry = Place | Stored
 Sift = Callable[[Iterable[Stored]], Iterable[Stored]]
 
 _FIRST, _LAST = 64, 512
 """Rows looked at together: few first, so that a page that fills early stops early."""
-_LONGEST = 4_096
-"""Bytes of a value that a token may hold."""
 
 
 class Batch(NamedTuple):
@@ -142,23 +141,6 @@ def whole(source: Filler, where: Node) -> Sift:
     return lambda rows: matching(source, rows, where, datetime.now(UTC))
 
 
-def _in_order(
-    source: Filler, rows: Iterable[Stored], order: Order, request: Look
-) -> tuple[list[Stored], str | None]:
-    """The rows of a page in any order, out of all rows there are: each page looks at every one of them."""
-    after = _after(order, request.token)
-    found: Iterator[tuple[Any, Any, Stored]] = (
-        (order.place(value, row.key), value, row)
-        for row in rows
-        for value in [order.path.value(Record(row, source.load))]
-    )
-    later = (each for each in found if after is None or each[0] > after)
-    first = heapq.nsmallest(request.limit + 1, later, key=lambda each: each[0])
-    page = first[: request.limit]
-    token = _order_token(page[-1][1], page[-1][2].key) if len(first) > len(page) else None
-    return [row for _, _, row in page], token
-
-
 def in_any_order(
     source: Filler, entries: Iterable[Entry], sift: Sift, prefix: str, order: Order, request: Look
 ) -> Seen:
@@ -174,8 +156,17 @@ def in_any_order(
             elif request.token is None and len(places) < MOST and fits(entry.label):
                 places.setdefault(entry.path, entry)
 
-    rows, token = _in_order(source, sift(here()), order, request)
-    return Seen(naturally(places.values()), rows, prefix=prefix, next=token)
+    ranked = ((rank(_value(source, row, order)), row) for row in sift(here()))
+    rows, token, note = bookmarks.page(order, ranked, request.limit, request.token)
+    return Seen(naturally(places.values()), rows, prefix=prefix, next=token, note=note)
+
+
+def _value(source: Filler, row: Stored, order: Order) -> Any:
+    """The value to sort by; that of a record which cannot be decoded is missing."""
+    try:
+        return order.path.value(Record(row, source.load))
+    except SerializationError:
+        return None
 
 
 def in_places(request: Look, places: Sequence[Place], statement: str = "", note: str = "") -> Seen:
@@ -209,9 +200,11 @@ def _fitting(entries: Sequence[Entry], text: str, skip: int, sift: Sift) -> Iter
         if are_places:
             yield from ((number, place) for number, place in group if fits(place.label))  # type: ignore[union-attr]
             continue
-        numbers = {row.key: number for number, row in group if fits(row.key[skip:])}  # type: ignore[union-attr]
-        chosen = [entries[number] for number in numbers.values()]
-        yield from ((numbers[row.key], row) for row in sift(chosen))  # type: ignore[arg-type]
+        chosen = [(number, row) for number, row in group if fits(row.key[skip:])]  # type: ignore[union-attr]
+        numbers: dict[str, deque[int]] = {}
+        for number, row in chosen:  # equal rows of a view share a key
+            numbers.setdefault(row.key, deque()).append(number)  # type: ignore[union-attr]
+        yield from ((numbers[row.key].popleft(), row) for row in sift(row for _, row in chosen))  # type: ignore[misc]
 
 
 def _page(taken: Sequence[Entry], following: Any, scanned: int, *, stopped: bool = False) -> Page:
@@ -233,23 +226,3 @@ def _chunks(rows: Iterable[Stored]) -> Iterator[list[Stored]]:
     while chunk := list(islice(iterator, size)):
         yield chunk
         size = min(size * 2, _LAST)
-
-
-# Values in tokens
-
-
-def _order_token(value: Any, key: str) -> str | None:
-    content = encode(value, format="json")
-    body = content.read()
-    types = content.types or {}
-    return to_token([body.decode(), types, key]) if len(body) <= _LONGEST else None
-
-
-def _after(order: Order, token: str | None) -> Any:
-    match from_token(token):
-        case None:
-            return None
-        case [str(text), dict(types), str(key)]:
-            return order.place(decode(Content("json", text.encode(), types or None)), key)
-        case _:
-            raise bad_token()

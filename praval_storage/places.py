@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import orjson
@@ -186,6 +186,16 @@ class Seen:
     def label(self, row: Stored) -> str:
         """What the place does not say of a row's key."""
         return row.key[len(self.prefix) :]
+
+    def unordered(self, order: Order | None, why: str) -> Seen:
+        """The same page, said not to be in the order that was asked for."""
+        if order is None:
+            return self
+        return replace(self, ordered=False).noted(f"not sorted by {printable(str(order.path))}: {why}")
+
+    def noted(self, *notes: str) -> Seen:
+        """The same page with more said about it."""
+        return replace(self, note="; ".join(filter(None, [self.note, *notes])))
 
 
 class Measured(NamedTuple):

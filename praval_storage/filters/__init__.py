@@ -45,7 +45,7 @@ from praval_storage.filters.nodes import (
     paths,
 )
 from praval_storage.filters.operands import MAX_DEPTH
-from praval_storage.filters.ordering import Order, parse_order, rank, sort_records
+from praval_storage.filters.ordering import Order, Rank, parse_order, rank, sort_records
 from praval_storage.filters.paths import Matchable, Path
 from praval_storage.filters.values import Kind, classify, equal
 
@@ -64,6 +64,7 @@ __all__ = [
     "Or",
     "Order",
     "Path",
+    "Rank",
     "classify",
     "conjunction",
     "equal",

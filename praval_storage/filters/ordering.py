@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
@@ -32,7 +33,10 @@ class Order:
 
     def place(self, value: Any, key: str) -> tuple[Any, str]:
         """Where a record with this value and key stands, in the direction of this order."""
-        place = rank(value)
+        return self.placed(rank(value), key)
+
+    def placed(self, place: Rank, key: str) -> tuple[Any, str]:
+        """Where a record stands whose value has this rank."""
         return (_Descending(place) if self.descending else place), key
 
     def __str__(self) -> str:
@@ -81,6 +85,7 @@ def rank(value: Any) -> Rank:
     return Kind.OTHER.value, _type_name(kind, plain), _text(kind, plain)
 
 
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _TIMES = frozenset({Kind.DATE, Kind.NAIVE, Kind.AWARE})
 
 
@@ -98,13 +103,18 @@ def _type_name(kind: Kind, value: Any) -> str:
 
 def _text(kind: Kind, value: Any) -> str:
     if kind is Kind.SET:
-        return repr(sorted(map(repr, value)))
+        return repr(sorted(map(_lasting, value)))
     if kind is Kind.OTHER:
-        return repr(value)
+        return _lasting(value)
     try:
-        return json.dumps(value, ensure_ascii=False, sort_keys=True, default=repr)
+        return json.dumps(value, ensure_ascii=False, sort_keys=True, default=_lasting)
     except (TypeError, ValueError):  # keys of several types, or a cycle
-        return repr(value)
+        return _lasting(value)
+
+
+def _lasting(value: Any) -> str:
+    """The repr without addresses: those of the same value, decoded again, are others."""
+    return _ADDRESS.sub("", repr(value))
 
 
 def _place(order: Order, record: Matchable) -> tuple[Any, str]:

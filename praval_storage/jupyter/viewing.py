@@ -43,9 +43,9 @@ class Viewing:
         self._pages = pages
         self.preview: Preview | None = None
         self.map: VectorMap | None = None
+        self._format = ""
         self._drawing: Drawing | None = None
         self._asked = 0
-        self._format = ""
 
     def show_as(self, format: str) -> Job | None:
         """Show the record that is selected in another format, ``""`` = as its kind suggests.

@@ -86,7 +86,7 @@ def _scanned(provider: CanQuery, request: Look) -> Seen:
     rows, tally = stream(provider, Scan(_below(prefix), bodies=order.path.root == "data"), now)
     entries = (_entry(row, prefix) for row in rows)
     seen = in_any_order(provider, entries, whole(provider, request.where), prefix, order, request)
-    return replace(seen, scanned=tally.rows, note=_PRICE)
+    return replace(seen, scanned=tally.rows).noted(_PRICE)
 
 
 _PRICE = "This provider has no pages, so each of them scans its keys"

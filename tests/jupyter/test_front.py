@@ -289,6 +289,8 @@ def test_a_kernel_that_is_busy_is_waited_for_and_one_that_is_gone_is_told_of(
     host_page: HostPage, dm: DataManager, axe: Axe
 ) -> None:
     page = host_page.show(browse(dm))
+    page.get_by_role("treeitem", name="memory").click()
+    page.get_by_text("Nothing here yet.").wait_for()  # the kernel has been met
     go = Event()
     host_page.host.block(go)
     page.get_by_role("treeitem", name="files").click()

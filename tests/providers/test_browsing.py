@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -30,7 +31,7 @@ from praval_storage import (
 from praval_storage.errors import ConfigurationError, InvalidKeyError, UnsupportedOperationError
 from praval_storage.filters import parse, parse_order
 from praval_storage.keys import validate_key
-from praval_storage.places import Count
+from praval_storage.places import Count, to_token
 from praval_storage.providers import (
     FileSystemProvider,
     PostgreSQLProvider,
@@ -43,9 +44,14 @@ from praval_storage.providers.postgresql import browsing as postgresql_browsing
 from praval_storage.providers.postgresql.names import collection_of, dotted, parts_of, schema_and_table
 from praval_storage.providers.redis import browsing as redis_browsing
 from praval_storage.providers.s3.connection import Connection
-from praval_storage.testing.conformance.browsing import pages, walk
+from praval_storage.testing.conformance.browsing import pages, pages_of, walk
 
 MANY = 100_000
+LARGE = """
+CREATE TABLE large AS SELECT n AS id, CASE WHEN n % 9 > 0 THEN n * 7919 % 1000 END AS price,
+    'name ' || n AS name, ARRAY[n] AS tags FROM generate_series(1, 20000) n;
+ALTER TABLE large ADD PRIMARY KEY (id)
+"""
 
 
 # Directories
@@ -346,8 +352,110 @@ class TestPostgreSQL:
         assert numbers == [n for n in range(1, 5001) if not 100 <= n <= 2000]
         assert "no primary key" in answer[0].note
         [view] = pages(dm, "pg", dotted(schema, "seen"), limit=10)
-        assert (len(view.rows), view.stopped, view.read_only) == (10, True, "a view")
-        assert "no key to page by" in view.note
+        assert (len(view.rows), view.stopped, view.read_only) == (10, False, "a view")
+        assert "only the first 10 rows can be shown" in view.note
+        assert "only" not in dm.look("pg", Look(dotted(schema, "seen"), where=parse({"n": 7}))).note
+
+    def test_a_column_with_an_index_orders_a_large_table_page_by_page(
+        self, dm: DataManager, schema: str, postgres_dsn: str
+    ) -> None:
+        with native(postgres_dsn, schema) as connection:
+            connection.execute(LARGE)
+            connection.execute("CREATE INDEX ON large (price)")
+            connection.execute("ANALYZE large")
+        for order_by in ("-data.id", "data.price", "-data.price", "data.name", "-key"):
+            order = parse_order(order_by)
+            look = Look(dotted(schema, "large"), order=order, limit=1_000)
+            expected = dm.query("pg", collection=f"{schema}.large", limit=2_500, order_by=order_by).keys
+            token, found = None, []
+            for _ in range(3):
+                seen = dm.look("pg", replace(look, token=token))
+                assert (seen.ordered, seen.note, seen.scanned) == (True, "", 1_001)
+                assert "ORDER BY" in seen.statement
+                found += [row.key for row in seen.rows]
+                token = seen.next
+            assert found[:2_500] == expected
+
+    def test_the_pages_of_an_indexed_column_are_read_from_the_index(
+        self, dm: DataManager, schema: str, postgres_dsn: str
+    ) -> None:
+        with native(postgres_dsn, schema) as connection:
+            connection.execute(LARGE)
+            connection.execute("CREATE INDEX ON large (price)")
+            connection.execute("ANALYZE large")
+            for order_by in ("-data.id", "data.id", "data.price", "-data.price"):
+                look = Look(dotted(schema, "large"), order=parse_order(order_by), limit=25)
+                last = dm.look("pg", look).next
+                for token in (None, last):
+                    seen = dm.look("pg", replace(look, token=token))
+                    plan = connection.execute(f"EXPLAIN {seen.statement}", seen.parameters).fetchall()
+                    assert "Seq Scan" not in str(plan)
+                    assert "Index" in str(plan)
+
+    def test_what_takes_sorting_too_many_rows_is_not_sorted_and_says_so(
+        self, dm: DataManager, schema: str, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with native(postgres_dsn, schema) as connection:
+            connection.execute(LARGE)
+            connection.execute("ANALYZE large")
+        monkeypatch.setattr("praval_storage.providers.postgresql.browsing_rows.SORTABLE", 15_000)
+        look = Look(dotted(schema, "large"), order=parse_order("data.price"), limit=25)
+        seen = dm.look("pg", look)
+        assert not seen.ordered
+        assert "not sorted by price: PostgreSQL would sort about" in seen.note
+        assert "an index on the column" in seen.note
+        second = dm.look("pg", replace(look, token=seen.next))
+        assert [row.key for row in second.rows] == [str(n) for n in range(26, 51)]
+        assert not second.ordered
+        few = dm.look("pg", replace(look, where=parse({"id": {"$lt": 100}})))
+        assert few.ordered
+        odd = dm.look("pg", replace(look, order=parse_order("data.tags")))
+        assert "not sorted by tags: PostgreSQL has no such order" in odd.note
+
+    def test_long_values_are_sorted_page_by_page_and_deleting_takes_nothing_away(
+        self, dm: DataManager, schema: str, postgres_dsn: str
+    ) -> None:
+        with native(postgres_dsn, schema) as connection:
+            connection.execute("CREATE TABLE long (id int PRIMARY KEY, t text)")
+            connection.execute(
+                "INSERT INTO long SELECT n, repeat('x', 9000) || (n * 7) % 60 FROM generate_series(1, 60) n"
+            )
+            for order_by in ("data.t", "-data.t"):
+                look = Look(dotted(schema, "long"), order=parse_order(order_by), limit=7)
+                expected = dm.query("pg", collection=f"{schema}.long", order_by=order_by, limit=None).keys
+                answer = list(pages_of(dm, "pg", look))
+                assert [row.key for seen in answer for row in seen.rows] == expected
+                assert all(seen.ordered and len(seen.next or "") < 1_000 for seen in answer)
+                first = dm.look("pg", look)
+                connection.execute("DELETE FROM long WHERE id = %s", [int(first.rows[-1].key)])
+                rest = list(pages_of(dm, "pg", replace(look, token=first.next)))
+                assert "some may be shown again" in rest[0].note
+                shown = {row.key for seen in [first, *rest] for row in seen.rows}
+                assert shown == set(expected)
+
+    def test_a_small_view_is_sorted_page_by_page_with_its_equal_rows_and_a_large_one_at_its_top(
+        self, dm: DataManager, schema: str, postgres_dsn: str
+    ) -> None:
+        with native(postgres_dsn, schema) as connection:
+            connection.execute("CREATE VIEW alike AS SELECT n % 3 AS n FROM generate_series(1, 60) n")
+            connection.execute("CREATE VIEW vast AS SELECT n FROM generate_series(1, 20000) n")
+        look = Look(dotted(schema, "alike"), order=parse_order("-data.n"), limit=7)
+        numbers = [row.data["n"] for seen in pages_of(dm, "pg", look) for row in seen.rows]
+        assert numbers == [2] * 20 + [1] * 20 + [0] * 20
+        assert len(dm.look("pg", Look(dotted(schema, "alike"), limit=25)).rows) == 25
+        vast = dm.look("pg", Look(dotted(schema, "vast"), order=parse_order("-data.n"), limit=3))
+        assert [row.data["n"] for row in vast.rows] == [20_000, 19_999, 19_998]
+        assert (vast.ordered, vast.stopped, vast.next) == (True, False, None)
+        assert "only the first 3 rows can be shown" in vast.note
+
+    @pytest.mark.parametrize("position", [[9, "1", "1", None], [-1, "1", "1", None], [0, "\0", "1", None]])
+    def test_a_position_of_another_order_is_refused(
+        self, dm: DataManager, schema: str, postgres_dsn: str, position: list[Any]
+    ) -> None:
+        with native(postgres_dsn, schema) as connection:
+            connection.execute("CREATE TABLE t (id int PRIMARY KEY)")
+        with pytest.raises(ConfigurationError):
+            dm.look("pg", Look(dotted(schema, "t"), order=parse_order("-data.id"), token=to_token(position)))
 
     def test_names_with_dots_and_quotes_are_places_and_collections(
         self, dm: DataManager, schema: str, postgres_dsn: str

@@ -21,6 +21,7 @@ from psycopg import sql
 from praval_storage import (
     DataManager,
     KeyNotFoundError,
+    Look,
     StorageError,
     StoragePermissionError,
     UnsupportedOperationError,
@@ -28,8 +29,10 @@ from praval_storage import (
 from praval_storage.filters import Path, equal, parse, parse_order, sort_records
 from praval_storage.keys import validate_key
 from praval_storage.providers import PostgreSQLProvider
+from praval_storage.providers.postgresql.names import dotted
 from praval_storage.records import Record
 from praval_storage.testing import InMemoryProvider, strategies
+from praval_storage.testing.conformance.browsing import pages_of
 
 PG = "pg"
 
@@ -697,6 +700,32 @@ def test_a_query_answers_what_matches_answers(server: Server, key: LiteralString
 
     ask()
     assert pushed > 100
+
+
+@pytest.mark.parametrize("key", ["id", "k", "k, id", None])
+@pytest.mark.parametrize("budget", [1, 100_000])
+def test_sorted_pages_are_the_order_cut_into_pieces(
+    server: Server, key: LiteralString | None, budget: int
+) -> None:
+    dm = filled(server, key)
+    records = dm.query(PG, limit=None).records
+    made = set()
+    for order_by in (f"{sign}{path}" for path in (*PATHS, "key", "size") for sign in ("", "-")):
+        order = parse_order(order_by)
+        look = Look(dotted(server.schema, "t"), order=order, limit=7, budget=budget)
+        answer = list(pages_of(dm, PG, look))
+        found = [row.key for seen in answer for row in seen.rows]
+        expected = [record.key for record in sort_records(records, order)]
+        assert sorted(found) == sorted(expected), order_by
+        if all(seen.ordered for seen in answer):
+            assert found == expected, order_by
+            made.add(order_by.removeprefix("-"))
+        else:
+            assert not any(seen.ordered for seen in answer)
+            assert f"not sorted by {order.path}" in answer[0].note
+    never = {"f4", "t", "zt", "iv", "by", "ia", "sa", "fa", "j", "js", "net", "data"}
+    below = {path for path in PATHS if "." in path} - {"i.a", "tz.x"}
+    assert made == {*PATHS, "key", "size"} - (never | below if budget == 1 else set())
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,16 @@ from typing import Any
 from praval_storage.filters import Order
 from praval_storage.paging import Batch, Entry, Source, collect, in_any_order, whole
 from praval_storage.places import Look, Seen, bad_token, from_token
-from praval_storage.providers.postgresql.browsing_rows import LARGEST, bounded_count, caseless_like, shown
+from praval_storage.providers.postgresql.browsing_pages import LARGEST, shown
+from praval_storage.providers.postgresql.browsing_rows import bounded_count, caseless_like
 from praval_storage.providers.postgresql.connections import Connections
 from praval_storage.providers.postgresql.existing_sql import Sql, name
 from praval_storage.providers.postgresql.reading import SORTED_BY, Load, Question
 from praval_storage.providers.postgresql.statements import Statements
 from praval_storage.records import Stored
 from praval_storage.scan import Scan
+
+_TOO_MANY = "there are too many records; one by key, size, format or a time has pages of any number"
 
 
 class Records:
@@ -39,7 +42,7 @@ class Records:
         count = bounded_count(self._connections, Sql(self._statements.escaped), request.budget)
         if count <= request.budget:
             return self._in_any_order(source, order, request)
-        return replace(self._paged(source, replace(request, order=None)), ordered=False)
+        return self._paged(source, replace(request, order=None)).unordered(order, _TOO_MANY)
 
     def _paged(self, source: Source, request: Look) -> Seen:
         also = caseless_like(name("key"), request.text) if request.text else None

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from psycopg.sql import Composed, Identifier
+from psycopg.sql import Identifier
 
-from praval_storage.paging import Batch, Entry, Page, Source, collect, in_any_order, whole
+from praval_storage.display import counted_text
+from praval_storage.filters import Order
+from praval_storage.paging import Batch, Entry, Sift, Source, collect, in_any_order, whole
 from praval_storage.places import Look, Seen, bad_token, from_token
+from praval_storage.providers.postgresql.browsing_pages import LARGEST, Pages, both, shown
+from praval_storage.providers.postgresql.browsing_sorted import SORTABLE, Sorted, is_position
 from praval_storage.providers.postgresql.connections import Connections
 from praval_storage.providers.postgresql.existing_catalog import describe
 from praval_storage.providers.postgresql.existing_filters import RowFilter
-from praval_storage.providers.postgresql.existing_keys import RowAddresses, keys_of
-from praval_storage.providers.postgresql.existing_pages import fetch
-from praval_storage.providers.postgresql.existing_sql import Sql, compose, joined, name, value
+from praval_storage.providers.postgresql.existing_keys import RowAddresses, RowDigests, keys_of
+from praval_storage.providers.postgresql.existing_order import ordering, stretches
+from praval_storage.providers.postgresql.existing_pages import fetch, to_sort
+from praval_storage.providers.postgresql.existing_sql import Sql, compose, name, value
 from praval_storage.providers.postgresql.existing_statements import Select, reading
 from praval_storage.records import Stored
 
-LARGEST = 2_000
-"""Rows read at a time while few of them match."""
 _BLOCKS = 256
 """Blocks of a table read at a time, of one that is paged by address."""
 _TEXT = name("pg_catalog", "text")
 _TID = name("pg_catalog", "tid")
-_UNPAGED = "It has no key to page by: only the first rows are shown; a filter shows others"
+_UNPAGED = "only the first {} rows can be shown, as there is no key to page by; a filter shows others"
+_OTHER_ORDER = "PostgreSQL has no such order, and there are too many rows to sort them here"
+_WOULD_SORT = "PostgreSQL would sort about {} rows for each page; an index on the column makes it quick"
 _BY_ADDRESS = "It has no primary key, so rows are paged by where they are, and a changed row moves"
 
 
@@ -64,66 +68,59 @@ class Rows:
         keys = keys_of(relation)
         compiled = RowFilter(relation, keys).compile(request.where)
         text = caseless_like(keys.text, request.text) if request.text else None
-        select = Select(relation, keys, _both(compiled.condition, text))
+        select = Select(relation, keys, both(compiled.condition, text))
         sift = whole(source, compiled.residual)
-        if request.order is not None and self._is_small(relation.sql, request.budget):
+        if request.order is not None:
+            return self._in_order(source, select, sift, request.order, request)
+        return _page(_pages_of(self._connections, select), sift, request)
+
+    def _in_order(self, source: Source, select: Select, sift: Sift, order: Order, request: Look) -> Seen:
+        """A page in an order if PostgreSQL can make it, or if there are few enough rows to sort here."""
+        position = from_token(request.token)
+        parts = None if isinstance(select.keys, RowDigests) else stretches(select.relation, order)
+        pages = None if parts is None else Sorted(self._connections, select, parts)
+        if pages is not None and is_position(position):
+            return _page(pages, sift, request)
+        is_small = self._is_small(select.relation.sql, request.budget)
+        rows = 0 if pages is None or is_small else pages.to_sort()
+        if pages is not None and position is None and rows <= SORTABLE:
+            return _page(pages, sift, request)
+        if is_small:
             with reading(self._connections) as connection:
-                rows = fetch(connection, select)
-            return in_any_order(source, rows, sift, "", request.order, request)
-        pages = _pages_of(self._connections, select)
-        batches = pages.batches(from_token(request.token), request.limit + 1)
-        page = collect(request, "", batches, pages.position, sift)
-        seen = shown(page, pages.statement)
-        return replace(
-            seen, ordered=request.order is None, note=pages.note, stopped=seen.stopped or pages.cut
-        )
+                found = fetch(connection, select)
+            return in_any_order(source, found, sift, "", order, request)
+        return self._unordered(select, sift, order, request, rows)
+
+    def _unordered(self, select: Select, sift: Sift, order: Order, request: Look, rows: int) -> Seen:
+        """A page as it comes; of what has no pages the first rows in the order, if PostgreSQL makes it."""
+        if isinstance(select.keys, RowDigests):
+            with reading(self._connections) as connection:
+                by = ordering(connection, select.relation, select.keys, order)
+                if by is not None and to_sort(connection, replace(select, order=by)) <= SORTABLE:
+                    return _page(_First(self._connections, replace(select, order=by)), sift, request)
+        seen = _page(_pages_of(self._connections, select), sift, request)
+        return seen.unordered(order, _WOULD_SORT.format(counted_text(rows)) if rows else _OTHER_ORDER)
 
     def _is_small(self, table: Sql, budget: int) -> bool:
         return bounded_count(self._connections, table, budget) <= budget
 
 
-class _Pages(ABC):
-    """Pages of a relation, one way or the other.
-
-    Attributes:
-        note: What one should know of them.
-        statement: The first one that ran.
-        cut: Whether rows were left out that no page will show.
-    """
-
-    note = ""
-
-    def __init__(self, connections: Connections, select: Select) -> None:
-        self.statement: Sql | None = None
-        self.cut = False
-        self._connections, self._select = connections, select
-
-    @abstractmethod
-    def batches(self, position: Any, size: int) -> Iterator[Batch]:
-        """What comes after a position, so many rows at first."""
-
-    @abstractmethod
-    def position(self, entry: Entry) -> Any:
-        """The position of a row of the present batch."""
-
-    def _run(self, select: Select, size: int | None) -> list[Sequence[Any]]:
-        statement = select.statement(limit=size)
-        self.statement = self.statement or statement
-        with reading(self._connections) as connection, connection.cursor() as cursor:
-            select.run(cursor, statement)
-            return cursor.fetchall()
+def _page(pages: Pages, sift: Sift, request: Look) -> Seen:
+    batches = pages.batches(from_token(request.token), request.limit + 1)
+    page = collect(request, "", batches, pages.position, sift)
+    return shown(page, pages.statement).noted(pages.note)
 
 
-class _ByKey(_Pages):
+class _ByKey(Pages):
     def __init__(self, connections: Connections, select: Select) -> None:
         super().__init__(connections, select)
         self._places: dict[str, list[Any]] = {}
 
     def batches(self, position: Any, size: int) -> Iterator[Batch]:
-        select = self._select
+        select = self.select
         last = None if position is None else select.row_at(_texts(position, len(select.keys.order)))
         while True:
-            rows = self._run(select.after(last), size)
+            rows = self.run(select.after(last), size)
             self._places = {row[0]: list(select.place(row)) for row in rows}
             last = rows[-1] if len(rows) == size else None
             yield Batch([*select.stored(rows)], len(rows), last and self._places[last[0]])
@@ -136,7 +133,7 @@ class _ByKey(_Pages):
         return self._places[entry.key]
 
 
-class _ByAddress(_Pages):
+class _ByAddress(Pages):
     """A few blocks at a time: an ordered scan from an address on would sort all of the rest."""
 
     note = _BY_ADDRESS
@@ -150,8 +147,8 @@ class _ByAddress(_Pages):
                 value(f"({block},{item})", _TID),
                 value(f"({block + step},0)", _TID),
             )
-            rows = self._run(replace(self._select, where=_both(self._select.where, bounds)), None)
-            found = sorted(self._select.stored(rows), key=lambda row: _place_of(row.key))
+            rows = self.run(replace(self.select, where=both(self.select.where, bounds)), None)
+            found = sorted(self.select.stored(rows), key=lambda row: _place_of(row.key))
             block, item = block + step, 0
             yield Batch(found, len(found), [block, item] if block < end else None)
             step = min(2 * step, _BLOCKS)
@@ -163,46 +160,32 @@ class _ByAddress(_Pages):
     def _blocks(self) -> int:
         text, parameters = compose(
             "SELECT pg_relation_size(to_regclass({})) / current_setting('block_size')::int8",
-            value(
-                Identifier(self._select.relation.schema, self._select.relation.name).as_string(None), _TEXT
-            ),
+            value(Identifier(self.select.relation.schema, self.select.relation.name).as_string(None), _TEXT),
         )
-        with self._connections.connection() as connection:
+        with self.connections.connection() as connection:
             row = connection.execute(text, parameters).fetchone()
         return row[0] if row is not None else 0
 
 
-class _First(_Pages):
+class _First(Pages):
     """Rows that no key and no address tells apart: what comes first, and no more."""
-
-    note = _UNPAGED
 
     def batches(self, position: Any, size: int) -> Iterator[Batch]:
         if position is not None:
             raise bad_token()
-        rows = self._run(self._select, size)
-        self.cut = len(rows) == size
-        yield Batch([*self._select.stored(rows[: size - 1])], len(rows), None)
+        rows = self.run(self.select, size)
+        if len(rows) == size:
+            self.note = _UNPAGED.format(size - 1)
+        yield Batch([*self.select.stored(rows[: size - 1])], len(rows), None)
 
     def position(self, entry: Entry) -> Any:
         return None
 
 
-def _pages_of(connections: Connections, select: Select) -> _Pages:
+def _pages_of(connections: Connections, select: Select) -> Pages:
     if select.keys.order:
         return _ByKey(connections, select)
     return (_ByAddress if isinstance(select.keys, RowAddresses) else _First)(connections, select)
-
-
-def shown(page: Page, statement: Sql | None) -> Seen:
-    """A page with what chose its rows."""
-    text, parameters = statement or Sql(Composed([]))
-    return replace(page.seen("", text.as_string(None)), parameters=parameters)
-
-
-def _both(first: Sql | None, second: Sql | None) -> Sql | None:
-    given = [each for each in (first, second) if each is not None]
-    return joined(" AND ", given) if given else None
 
 
 def _like(letter: str) -> str:

@@ -222,10 +222,20 @@ def unordered(column: Column) -> Sql | None:
     return _odd(column) if column.kind in _RANGES else None
 
 
+def regular(column: Column) -> Sql:
+    """A condition for those of its values that :func:`unordered` leaves, null aside."""
+    if column.kind in _RANGES:
+        return compose("{} BETWEEN {} AND {}", column.sql, *_bounds(column))
+    return compose("{} < {}", column.sql, value("NaN", column.type.sql))
+
+
 def _odd(column: Column) -> Sql:
+    return compose("{} NOT BETWEEN {} AND {}", column.sql, *_bounds(column))
+
+
+def _bounds(column: Column) -> tuple[Sql, Sql]:
     _, first, last = _RANGES[column.kind]
-    bounds = value(first, column.type.sql), value(last, column.type.sql)
-    return compose("{} NOT BETWEEN {} AND {}", column.sql, *bounds)
+    return value(first, column.type.sql), value(last, column.type.sql)
 
 
 # Everything else

@@ -44,6 +44,7 @@ class Select:
         where: Which ones; ``None`` = all.
         order: What to put after ``ORDER BY``; ``None`` = as they come.
         bodies: Whether the columns are wanted, and not the keys alone.
+        at: The text of what rows are ordered by, which the next page has to know.
     """
 
     relation: Relation
@@ -51,6 +52,7 @@ class Select:
     where: Sql | None = None
     order: Sql | None = None
     bodies: bool = True
+    at: Sql | None = None
 
     def run(self, cursor: Cursor[Any], statement: Sql) -> None:
         """Run a statement of this question, its values read as ``existing_values`` says."""
@@ -95,16 +97,27 @@ class Select:
         places = (
             [] if self.keys.plain else [compose("CAST({} AS text)", each.sql) for each in self.keys.order]
         )
+        if self.at is not None:
+            places.append(self.at)
         columns = [column.sql for column in self.relation.columns] if self.bodies else []
         return [self.keys.text, version if self.relation.has_addresses else _NULL, *places, *columns]
 
     @property
     def _skipped(self) -> int:
+        return self._ordered_by + (self.at is not None)
+
+    @property
+    def _ordered_by(self) -> int:
         return 2 + (0 if self.keys.plain else len(self.keys.order))
+
+    def text_at(self, row: Sequence[Any]) -> str | None:
+        """The text that ``at`` has in a row."""
+        text: str | None = row[self._ordered_by]
+        return text
 
     def place(self, row: Sequence[Any]) -> Sequence[str]:
         """The texts of the columns that the rows are ordered by."""
-        return [row[0]] if self.keys.plain else row[2 : self._skipped]
+        return [row[0]] if self.keys.plain else row[2 : self._ordered_by]
 
     def row_at(self, place: Sequence[str]) -> Sequence[Any]:
         """As much of a row as :meth:`after` has to know."""

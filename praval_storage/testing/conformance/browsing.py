@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any, ClassVar
 
 import pytest
@@ -185,6 +188,57 @@ class BrowsingTests(Suite):
             assert found == expected
         assert sorted(found) == sorted(expected)
 
+    @pytest.mark.parametrize("order_by", ["data.v", "-data.v"])
+    @pytest.mark.parametrize("limit", [1, 4, 25])
+    @needs(RecordProvider, CanQuery)
+    def test_an_order_shows_every_row_once_whatever_the_values(
+        self,
+        dm: DataManager,
+        storage_type: str,
+        provider: BaseStorageProvider,
+        order_by: str,
+        limit: int,
+    ) -> None:
+        store_odd_values(dm, storage_type)
+        order = parse_order(order_by)
+        every = dm.query(storage_type, limit=None).records
+        expected = [record.key for record in sort_records(every, order)]
+        answer = list(pages(dm, storage_type, home(provider), order=order, limit=limit))
+        found = [row.key for seen in answer for row in seen.rows]
+        assert sorted(found) == sorted(expected)
+        assert found == expected or not all(seen.ordered for seen in answer)
+        assert all(len(seen.next or "") < 10_000 for seen in answer)
+
+    @needs(RecordProvider, CanQuery)
+    def test_an_order_goes_on_after_a_row_that_was_deleted(
+        self, dm: DataManager, storage_type: str, provider: BaseStorageProvider
+    ) -> None:
+        store_odd_values(dm, storage_type)
+        look = Look(home(provider), order=parse_order("data.v"), limit=5)
+        gone: set[str] = set()
+        shown: list[str] = []
+        while True:
+            seen = dm.look(storage_type, look)
+            shown += [row.key for row in seen.rows]
+            if seen.next is None:
+                break
+            gone.add(shown[-1])
+            dm.delete_by_key(storage_type, shown[-1])
+            look = replace(look, token=seen.next)
+        kept = [reference.key for reference in dm.list(storage_type, limit=None)]
+        assert sorted(shown) == sorted([*kept, *gone])
+
+    @needs(CanQuery)
+    def test_what_stopped_goes_on(
+        self, dm: DataManager, storage_type: str, provider: BaseStorageProvider
+    ) -> None:
+        store_numbers(dm, storage_type, 13)
+        for where in ({}, {"nothing": "like this"}, {"n": {"$gt": 3}}):
+            for order in (None, parse_order("-data.n"), parse_order("size")):
+                look = Look(home(provider), where=parse(where), order=order, limit=5, budget=4)
+                for seen in pages_of(dm, storage_type, look):
+                    assert not seen.stopped or seen.next is not None
+
     @needs(RecordProvider, CanQuery)
     def test_what_has_expired_is_not_shown(
         self, dm: DataManager, storage_type: str, provider: BaseStorageProvider
@@ -331,9 +385,14 @@ def home(provider: BaseStorageProvider) -> str:
 
 def pages(dm: DataManager, storage_type: str, path: str, **options: Any) -> Iterator[Seen]:
     """All pages of a place."""
-    token = options.pop("token", None)
+    return pages_of(dm, storage_type, Look(path, **options))
+
+
+def pages_of(dm: DataManager, storage_type: str, first: Look) -> Iterator[Seen]:
+    """A page and all that follow."""
+    token = first.token
     while True:
-        seen = dm.look(storage_type, Look(path, token=token, **options))
+        seen = dm.look(storage_type, replace(first, token=token))
         yield seen
         token = seen.next
         if token is None:
@@ -384,6 +443,25 @@ def store_numbers(dm: DataManager, storage_type: str, count: int) -> None:
     data = [{"n": n, "tags": ["x"] if n % 3 else []} for n in range(count)]
     metadata = [{"kind": "odd" if n % 2 else "even"} for n in range(count)]
     dm.store_many(data, storage_type, [f"k{n}" for n in range(count)], metadata).raise_for_errors()
+
+
+def store_odd_values(dm: DataManager, storage_type: str) -> None:
+    """Records whose values are large and alike, of several types, equal, absent or not numbers."""
+    long = "x" * 9_000
+    values = [
+        *(f"{long}{n}" for n in range(6)),
+        *(long.encode() + bytes([n]) for n in (0, 1, 39, 255)),
+        *([long, n] for n in range(3)),
+        *(long, long, "", "\u00e9" * 3_000, b"", b"\x00", None, True, 7, 7.0, Decimal(7), 10**40),
+        *(math.nan, math.inf, -math.inf, Decimal("0.1"), 0.1, Decimal(10) ** -900),
+        *(date(2024, 2, 29), datetime(2024, 2, 29, tzinfo=UTC), timedelta(1)),
+        *({"a": long}, {}, [], ["x"]),
+    ]
+    data: list[dict[str, Any]] = [{"v": value} for value in values]
+    data += [{}, {"other": 1}]
+    # Against any order of the values.
+    keys = [f"k{(7 * n) % len(data):02}" for n in range(len(data))]
+    dm.store_many(data, storage_type, keys).raise_for_errors()
 
 
 def _rows(dm: DataManager, storage_type: str, path: str, **options: Any) -> tuple[Any, str | None]:
