@@ -25,7 +25,7 @@ from praval_storage.providers import (
 )
 
 if TYPE_CHECKING:
-    from harness.fixtures import HostPage
+    from harness.fixtures import Axe, HostPage
     from playwright.sync_api import Page
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -39,8 +39,8 @@ Check = Callable[[str], None]
 
 
 @pytest.fixture
-def check(host_page: HostPage, shot: Callable[..., None]) -> Check:
-    """Looks at what is shown in every size, and puts the page back."""
+def check(host_page: HostPage, axe: Axe, shot: Callable[..., None]) -> Check:
+    """Looks at what is shown in every size and in the dark, and puts the page back."""
 
     def check(view: str) -> None:
         page, found = host_page.page, {}
@@ -48,6 +48,12 @@ def check(host_page: HostPage, shot: Callable[..., None]) -> Check:
             resize(page, width, text)
             shot(page, f"layout-{view}-{width}-{text}")
             found[width, text] = page.evaluate(FIND_PROBLEMS)
+        host_page.host.set_theme("dark")
+        page.wait_for_selector("body[data-jp-theme-light=false]")
+        resize(page, 480, 13)
+        shot(page, f"layout-{view}-dark")
+        assert axe(page) == [], view
+        host_page.host.set_theme("light")
         resize(page, 1280, 13)
         assert {size: problems for size, problems in found.items() if problems} == {}, view
 

@@ -93,7 +93,7 @@ function render({ model, el }) {
   const reload = button("refresh", () => ask("refresh"), { "data-focus": "refresh", title: "asks for this page again, and which providers there are" });
 
   // ---- the line below: errors, counts, pages
-  const problem = h("span", { class: "problem", role: "alert" }), retry = button("retry", () => ask("retry"), { hidden: true, "data-focus": "retry" });
+  const problem = h("span", { class: "problem", role: "alert", tabindex: -1 }), retry = button("retry", () => ask("retry"), { hidden: true, "data-focus": "retry" });
   const extent = h("span", { class: "extent" }), measured = h("span", { class: "extent" });
   const measure = button("", () => ask("measure"), { hidden: true, "data-focus": "measure" }), stop = button("cancel", () => ask("stop"), { hidden: true, "data-focus": "stop" });
   const further = button("scan more", () => ask("scan_on"), { hidden: true, title: "looks at up to 10 000 more keys, from where the search stopped", "data-focus": "further" });
@@ -184,6 +184,7 @@ function render({ model, el }) {
     if (state === "dead") return;
     problem.textContent = failed.title ? `${failed.title}: ${failed.class}: ${failed.text}${failed.where ? ` (${failed.where})` : ""}` : "";
     problem.title = problem.textContent;
+    problem.tabIndex = failed.title ? 0 : -1; // a long one scrolls
     retry.hidden = !failed.retry;
   }
 
