@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from praval_storage.display import printable, size_text
+from praval_storage.display import BLANK, printable, size_text
 
 LONGEST = 100
 """Letters of a cell."""
@@ -23,7 +23,6 @@ COPIED = 2_000
 """Letters that can be copied out of a cell; what is longer is to be retrieved."""
 
 _WORDS = frozenset({"null", "nan", "nat", "inf", "-inf", "none", "true", "false", "<na>", "<empty>"})
-_BLANK = "␣"
 _brief = reprlib.Repr()
 _brief.maxlevel, _brief.maxstring, _brief.maxother = 3, 40, 60
 _brief.maxdict = _brief.maxlist = _brief.maxtuple = _brief.maxset = _brief.maxfrozenset = 6
@@ -73,7 +72,7 @@ def bare(value: Any) -> Cell:
 
 def quoted(text: str, longest: int = LONGEST) -> Cell:
     """A text in quotes, as in JSON."""
-    shown = text.replace(" ", _BLANK) if text and set(text) == {" "} else text
+    shown = text.replace(" ", BLANK) if text and set(text) == {" "} else text
     return Cell(f'"{printable(shown, longest)}"', "text", _copied(text))
 
 
@@ -82,7 +81,7 @@ def _text(text: str) -> Cell:
         return Cell("<empty>", "empty", "")
     if text.isspace() and set(text) == {" "}:
         return Cell(
-            _BLANK * len(text) if len(text) <= 8 else f"{_BLANK * 8} ({len(text)} blanks)",
+            BLANK * len(text) if len(text) <= 8 else f"{BLANK * 8} ({len(text)} blanks)",
             "blank",
             _copied(text),
         )
@@ -91,7 +90,7 @@ def _text(text: str) -> Cell:
 
 
 def _misleading(text: str) -> bool:
-    if text != text.strip() or text.casefold() in _WORDS or text[0] in f'{_BLANK}<[{{"':
+    if text != text.strip() or text.casefold() in _WORDS or text[0] in f'{BLANK}<[{{"':
         return True
     return text[0] in "+-.0123456789" and _is_number(text)
 

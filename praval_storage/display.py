@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
@@ -22,6 +23,10 @@ SHOWN = 10
 NAMED = 3
 """Keys or failures that a message names before it only counts them."""
 
+BLANK = "␣"
+"""A blank that would not be seen."""
+
+_BLANKS = re.compile(r"^ +| +$| {2,}")
 _NUMERIC = frozenset({"size", "score"})
 _SIDES = (' style="text-align:left"', "")
 _UNITS = ("kB", "MB", "GB", "TB", "PB")
@@ -139,6 +144,14 @@ def printable(text: str, width: int = WIDTH) -> str:
         for letter in text
     )
     return line if len(line) <= width else f"{line[: width // 2]}…{line[1 - width // 2 :]}"
+
+
+def name_text(name: str, width: int = WIDTH) -> str:
+    """A name of a record or place on one line: what cannot be seen of it is written out.
+
+    ``<empty>``; ``␣`` for blanks at either end and for several in a row, which HTML shows as one.
+    """
+    return _BLANKS.sub(lambda found: BLANK * len(found[0]), printable(name, width)) or "<empty>"
 
 
 def size_text(size: int | None) -> str:

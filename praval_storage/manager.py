@@ -165,7 +165,14 @@ class DataManager(Operations):
     def _ipython_key_completions_(self) -> list[str]:
         return list(self._providers)
 
-    def preview(self, reference: Reference, *, neighbours: int = 5, in_full: bool = False) -> preview.Preview:
+    def preview(
+        self,
+        reference: Reference,
+        *,
+        neighbours: int = 5,
+        in_full: bool = False,
+        as_: str | None = None,
+    ) -> preview.Preview:
         """What can be seen of a record: its kind, what is known of it, and its beginning.
 
         Reads a megabyte of a large object at most, where the provider reads by range, or up to 16 MB for an
@@ -176,17 +183,23 @@ class DataManager(Operations):
             reference: A reference or its URI.
             neighbours: How many of the nearest records of one with a vector are searched for.
             in_full: Up to 16 MB of a text or body, and 1,000 rows of a table.
+            as_: Show the body as ``"text"``, ``"json"``, ``"hex"``, ``"float32"`` or ``"float64"`` (vectors
+                of little-endian numbers) instead of what it was stored as; as hex, with the reason, where
+                it is none such. Without a search for neighbours.
 
         Raises:
             KeyNotFoundError: There is no such record, or it has expired.
+            ConfigurationError: There is no such format.
         """
-        return preview.preview(self._providers, writing.named(reference), neighbours, in_full=in_full)
+        named = writing.named(reference)
+        return preview.preview(self._providers, named, neighbours, in_full=in_full, as_=as_)
 
     def vector_map(
         self,
         storage_type: str,
         colour: str | None = None,
         *,
+        filters: Mapping[str, Any] | None = None,
         sample: int = 2_000,
         collection: str | None = None,
         vector: str | None = None,
@@ -200,6 +213,7 @@ class DataManager(Operations):
         Args:
             storage_type: Name of a provider that gives out vectors.
             colour: Path of the field that gives the points their colours.
+            filters: Only records that match, as in :meth:`query`.
             sample: At most so many points, up to 20,000, chosen evenly.
             collection: Another collection than the provider's own.
             vector: Which of several vectors of a record; by default the provider's, else the first.
@@ -210,8 +224,9 @@ class DataManager(Operations):
         """
         target = Target(storage_type, collection)
         # NumPy comes with the providers that have vectors, and takes a while to import.
-        make = library("praval_storage.mapping", "qdrant").vector_map
-        found: VectorMap = make(self._providers, target, colour, sample, vector, seed)
+        mapping = library("praval_storage.mapping", "qdrant")
+        wish = mapping.Wish(colour, filters, sample, vector, seed)
+        found: VectorMap = mapping.vector_map(self._providers, target, wish)
         return found
 
     def browse(

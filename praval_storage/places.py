@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from praval_storage.display import counted_text, printable, size_text
+from praval_storage.display import counted, counted_text, printable, size_text
 from praval_storage.errors import ConfigurationError
 from praval_storage.filters import EVERYTHING, Node, Order
 from praval_storage.records import Stored
@@ -37,6 +37,12 @@ class Count(NamedTuple):
     def __str__(self) -> str:
         """``1 204``, ``~1.2 M``, ``>= 48``."""
         return counted_text(self.number, self.how)
+
+    def words(self, noun: str) -> str:
+        """``no records``, ``1 record``, ``~1.2 M records``, ``>= 48 records``."""
+        if self.how == "exact":
+            return counted(self.number, noun)
+        return f"{self} {noun}{'' if self.number == 1 else 's'}"
 
     def bytes(self) -> str:
         """The number as a size: ``1.2 kB``, ``~1.2 MB``, ``>= 48.0 GB``."""

@@ -90,3 +90,5 @@ def test_a_row_of_an_existing_table_keeps_its_types(
         assert found["raw"] == ("<bytes 2 B>", "")
         assert found["nan"] == ("NaN", "")
         assert "<b>" not in seen._repr_html_()
+        assert seen.payload()["formats"] == []
+        assert dm.preview("praval://pg/7", as_="hex").payload()["parts"] == seen.payload()["parts"]

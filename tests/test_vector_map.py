@@ -154,6 +154,48 @@ def test_a_sample_has_a_size_that_can_be_shown(dm: DataManager, sample: int) -> 
         dm.vector_map("vec", sample=sample)
 
 
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"topic": "law"},
+        {"n": {"$gte": 30, "$lt": 60}},
+        {"key": {"$regex": "(?i)P.5"}},
+        {"metadata.set": "x", "topic": {"$in": ["law", "physics"]}},
+        {"n": -1},
+    ],
+)
+def test_a_map_of_what_matches_is_of_nothing_else(dm: DataManager, filters: dict[str, Any]) -> None:
+    dm.store_many(clusters(90), "vec", [f"p{n:02}" for n in range(90)], {"set": "x"})
+    keys = sorted(each.key for each in dm.query("vec", filters, limit=None).references)
+    found = dm.vector_map("vec", "topic", filters=filters)
+    assert sorted(found.keys) == keys
+    assert (found.total, len(found.points)) == (len(keys), len(keys))
+    assert found.filters is not None
+    assert "that match" in repr(found)
+    some = dm.vector_map("vec", filters=filters, sample=7)
+    assert set(some.keys) <= set(keys)
+    assert len(some.keys) == min(7, len(keys))
+    assert list(some.keys) == list(dm.vector_map("vec", filters=filters, sample=7).keys)
+
+
+def test_of_very_many_matches_the_first_are_sampled(dm: DataManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("praval_storage.mapping.making.FOUND", 20)
+    dm.store_many(clusters(90), "vec", [f"p{n:02}" for n in range(90)])
+    found = dm.vector_map("vec", filters={"topic": "law"})
+    assert len(found.keys) == 20
+    assert found.notes == ["The sample is of the first 20 records that match; there may be more"]
+
+
+def test_the_words_for_a_sample_of_what_matches(dm: DataManager) -> None:
+    dm.store_many(clusters(30), "vec", [f"p{n:02}" for n in range(30)])
+    words = lambda filters, sample=50: dm.vector_map("vec", filters=filters, sample=sample)._sample()  # noqa: E731
+    assert words(None) == words({}) == "all 30 records"
+    assert words({"topic": "law"}, 3) == "sampled 3 of 10 that match"
+    assert words({"topic": "law"}) == "all 10 records that match"
+    assert words({"n": 4}) == "1 record that matches"
+    assert words({"n": -1}) == "no records that match"
+
+
 def test_very_many_points_are_sampled_from_the_first(
     dm: DataManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,7 +218,7 @@ def test_the_payload_is_json_and_two_buffers(dm: DataManager) -> None:
     assert max(codes) < len(payload["colour"]["legend"])
     assert payload["colour"]["kind"] == "number"
     assert set(payload["fields"]) == {"n", "title", "topic"}
-    assert payload["titles"][0] == f"{payload['keys'][0]}: On {payload['colour']['values'][0]}"
+    assert payload["titles"][0] == f"On {payload['colour']['values'][0]}"
 
 
 def test_neighbours_come_from_the_backend(dm: DataManager) -> None:
@@ -302,6 +344,13 @@ def test_of_several_vectors_one_is_chosen_by_name(foreign: DataManager) -> None:
         foreign.vector_map("vec", vector="no such")
 
 
+def test_what_others_wrote_is_filtered_as_well(foreign: DataManager) -> None:
+    found = foreign.vector_map("vec", "topic", filters={"topic": "a"})
+    assert sorted(found.keys, key=int) == [str(n) for n in range(0, 20, 2)]
+    assert [(entry.label, entry.count) for entry in found.colours.legend if entry.count] == [("a", 10)]
+    assert found.known[0]["geo.city"] == "Rome"
+
+
 def test_several_vectors_per_record_are_listed_and_not_drawn(foreign: DataManager) -> None:
     pages = foreign.vector_map("vec", vector="pages")
     assert pages.notes == ["Not drawn: a record has several of these vectors"]
@@ -416,8 +465,8 @@ def test_fields_are_paths_of_scalars_and_long_texts_are_cut() -> None:
     assert fields_of(row) == {"data.key": 1, "a.b.c": 1, "t": "x" * 200, "metadata.m": 1}
     assert fields_of(VectorRow("k", None, "text", None)) == {"data": "text"}
     assert len(fields_of(VectorRow("k", None, {str(n): n for n in range(99)}, None))) == 50
-    assert title_of("k", {"name": "x\u202ey"}) == "k: x\\u202ey"
-    assert title_of("k", {"n": 1}) == "k"
+    assert title_of({"name": "x\u202ey"}) == "x\\u202ey"
+    assert title_of({"n": 1}) == ""
 
 
 def test_a_field_path_of_the_map_is_the_path_of_a_filter(dm: DataManager) -> None:

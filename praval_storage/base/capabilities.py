@@ -76,8 +76,14 @@ class HasVectors(BaseStorageProvider):
     ability = "map its vectors"
 
     @abstractmethod
-    def sample_vectors(self, limit: int, seed: int) -> VectorSample:
-        """``limit`` records, or all, chosen evenly and alike for the same seed."""
+    def sample_vectors(self, limit: int, seed: int, keys: Sequence[str] | None = None) -> VectorSample:
+        """``limit`` records, or all, chosen evenly and alike for the same seed.
+
+        Args:
+            limit: At most so many.
+            seed: Another one gives another sample.
+            keys: The records to choose from; ``None`` = all there are.
+        """
 
     @abstractmethod
     def vectors_of(self, keys: Sequence[str]) -> list[Any]:

@@ -148,7 +148,7 @@ class Actions:
             self._core.set({"table": {**self._core.state.table, "measured": measured}})
 
     def _measured(self, measured: Measured) -> Changes:
-        parts = [f"{measured.records} records", measured.size.bytes() if measured.size else ""]
+        parts = [measured.records.words("record"), measured.size.bytes() if measured.size else ""]
         words = ", ".join(filter(None, parts))
         known = {"text": words, "running": not measured.done}
         return {"table": {**self._core.state.table, "measured": known}}

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any
-
 from praval_storage.filters import EVERYTHING
 from praval_storage.jupyter.pages import Pages
 from praval_storage.jupyter.state import State
@@ -23,7 +20,7 @@ def view_as_code(state: State, pages: Pages) -> str:
         return f"dm.browse({', '.join([repr(state.path), *_delimiter(pages)])})"
     if pages.delimiter:
         return _listing(state, pages)
-    return _query(state, pages, repr(_filters(pages)), pages.size)
+    return _query(state, pages, repr(pages.filters()), pages.size)
 
 
 def _listing(state: State, pages: Pages) -> str:
@@ -50,13 +47,3 @@ def _query(state: State, pages: Pages, filters: str, limit: int | None) -> str:
     parts += [f"order_by={state.sort!r}"] if state.sort else []
     parts += [f"collection={collection!r}"] if collection is not None else []
     return f"dm.query({', '.join(parts)})"
-
-
-def _filters(pages: Pages) -> dict[str, Any]:
-    """The filter box and the place as a filter; of a place also what is in the places below it."""
-    text, where = pages.question
-    prefix = pages.answer.seen.prefix if pages.answer else ""
-    parts = [{"key": {"$prefix": prefix}}] if prefix else []
-    parts += [{"key": {"$regex": f"(?i){re.escape(text)}"}}] if text else []
-    parts += [where.to_filters()] if where != EVERYTHING else []
-    return {"$and": parts} if len(parts) > 1 else parts[0] if parts else {}

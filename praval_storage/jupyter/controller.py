@@ -60,7 +60,9 @@ class Browser:
         self._core = Core(dm, lanes or Lanes(threads=False), State())
         look = look or dm.look
         self._outline = Outline(self._core, look)
-        self._pages = Pages(self._core, look, self._outline, page_size, "read_only=True" if read_only else "")
+        self._pages = Pages(
+            self._core, look, self._outline, page_size, "opened with read_only=True" if read_only else ""
+        )
         self._viewing = Viewing(self._core, self._pages)
         self._actions = Actions(self._core, self._pages, self._viewing)
         self._hint = hint
@@ -145,7 +147,7 @@ class Browser:
         """
         setters: dict[str, Callable[[Any], Job | None]] = {
             "path": self._pages.go,
-            "query": self._pages.ask_for,
+            "query": self._filter,
             "sort": self._pages.order_by,
             "page": self._pages.turn_to,
             "delimiter": self._pages.delimit,
@@ -216,6 +218,17 @@ class Browser:
         """Ask for the page again, and see whether providers have come or gone."""
         _wait(self._pages.refresh())
 
+    def show_as(self, format: str = "") -> None:
+        """Show the body of the record that is selected in another format, until another record is.
+
+        Args:
+            format: As ``as_`` of ``dm.preview``; ``""`` = as its kind suggests.
+
+        Raises:
+            ConfigurationError: There is no such format.
+        """
+        _wait(self._viewing.show_as(format))
+
     def delete(self) -> None:
         """Delete the record that is selected, without asking.
 
@@ -258,13 +271,14 @@ class Browser:
             "go": lambda: pages.go(given("path")),
             "open": lambda: outline.toggle(given("path"), message.get("want"), pages.address),
             "more": lambda: outline.more(given("path"), pages.address),
-            "query": lambda: pages.ask_for(given("text")),
+            "query": lambda: self._filter(given("text")),
             "sort": lambda: pages.order_by(given("by")),
             "page": lambda: pages.turn_to(int(message.get("page") or 0)),
             "delimit": lambda: pages.delimit(given("by")),
             "scan_on": pages.scan_on,
             "select": lambda: viewing.select(given("uri")),
             "select_key": lambda: viewing.select(viewing.uri(given("key"))),
+            "show_as": lambda: viewing.show_as(given("format")),
             "in_full": lambda: viewing.select(given("uri"), in_full=True),
             "ask_delete": lambda: actions.ask_delete(given("uri")),
             "keep": actions.keep,
@@ -286,6 +300,11 @@ class Browser:
         """A view has been made: what counts down is counted from now."""
         if any(row.get("expires_in") is not None for row in self.state.rows):
             self._core.set(self._pages.drawn())
+
+    def _filter(self, text: str) -> Job | None:
+        """Of the rows, and of the map where one is shown."""
+        asked = self._pages.ask_for(text)
+        return (self._viewing.redraw() or asked) if asked else None
 
     def _chart(self, message: Message) -> Job | None:
         return self._viewing.draw(

@@ -76,6 +76,8 @@ class Core:
 
     def ask(self, task: Task, work: Callable[[], T], then: Callable[[T], Changes]) -> Job:
         """Do a piece of work elsewhere; its answer changes what is shown unless somebody asked anew."""
+        # Names of records may be in them.
+        task = task._replace(words=printable(task.words, 120))
         with self.lock:
             number = self._numbers[task.kind] = self._numbers.get(task.kind, 0) + 1
             self._busy[task.kind] = task.words

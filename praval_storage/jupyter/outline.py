@@ -85,6 +85,9 @@ class Outline:
         node = self.tree.find(address)
         if node is not None and node.inside is None:
             self.tree = self.tree.seen(address, seen)
+        # Of a place with places in it, the rows are only a part of what is below it.
+        if seen.total is not None and node is not None and not node.place.parent:
+            self.tree = self.tree.counted(address, seen.total)
 
     def renew(self) -> None:
         """Take over providers that have come or gone."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 from praval_storage.base import HasVectors
 from praval_storage.display import counted
 from praval_storage.errors import InvalidFilterError
-from praval_storage.filters import parse_order
+from praval_storage.filters import EVERYTHING, parse_order
 from praval_storage.jupyter import table
 from praval_storage.jupyter.address import Address, parse_address
 from praval_storage.jupyter.core import Changes, Core, Task
@@ -146,6 +147,15 @@ class Pages:
                 return None
         stays = delimiter != "" and place.endswith(delimiter)
         return self.go(str(Address(name, place if stays else "")))
+
+    def filters(self) -> dict[str, Any]:
+        """The filter box and the place as a filter; of a place also what is in the places below it."""
+        text, where = self.question
+        prefix = self.answer.seen.prefix if self.answer else ""
+        parts = [{"key": {"$prefix": prefix}}] if prefix else []
+        parts += [{"key": {"$regex": f"(?i){re.escape(text)}"}}] if text else []
+        parts += [where.to_filters()] if where != EVERYTHING else []
+        return {"$and": parts} if len(parts) > 1 else parts[0] if parts else {}
 
     def scan_on(self) -> Job | None:
         """Look further where a budget ended a page early, and add what is found to it."""

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Any, NamedTuple, Self
 
 from praval_storage.cells import cell
-from praval_storage.display import counted_text, printable, size_text
+from praval_storage.display import counted_text, name_text, size_text
 from praval_storage.errors import StorageError
 from praval_storage.places import Column, Place, Seen
 from praval_storage.records import MISSING, Stored
@@ -99,9 +99,9 @@ def places_to_json(storage_type: str, places: Sequence[Place]) -> list[dict[str,
     return [
         {
             "id": f"{storage_type}/{place.path}",
-            "name": place.label,
+            "name": name_text(place.label, WIDEST),
             "kind": place.kind,
-            "count": "" if place.count is None else str(place.count),
+            "count": "" if place.count is None else place.count.words("record"),
             "size": "" if place.size is None else place.size.bytes(),
         }
         for place in places
@@ -122,6 +122,7 @@ def around(shown: Shown, before: int) -> dict[str, Any]:
         "fields": [[column.name, marks] for column in seen.columns if (marks := _marks(column))],
         "places": places_to_json(shown.storage_type, seen.places),
         "extent": extent(seen, before),
+        "ordered": seen.ordered,
         "next": seen.next is not None and not seen.stopped,
         "stopped": seen.stopped,
         "statement": seen.statement if seen.rows or seen.stopped or not seen.places else "",
@@ -131,8 +132,10 @@ def around(shown: Shown, before: int) -> dict[str, Any]:
 
 
 def measures(seen: Seen) -> str:
-    """What can be counted on request: the rows of a table or collection, else what is below a place."""
-    return "exact count" if seen.columns else "compute size"
+    """What can be counted on request: rows of a table or collection not yet counted, else a place's size."""
+    if not seen.columns:
+        return "compute size"
+    return "" if seen.total is not None and seen.total.how == "exact" else "exact count"
 
 
 def extent(seen: Seen, before: int) -> str:
@@ -170,7 +173,7 @@ def _row(shown: Shown, row: Stored, value: Any, fields: Sequence[str]) -> dict[s
     known = {
         "uri": DataReference(shown.storage_type, row.key, collection=seen.collection).uri,
         "key": row.key,
-        "name": printable(seen.label(row) or row.key, WIDEST),
+        "name": name_text(seen.label(row) or row.key, WIDEST),
         "kind": seen.types.get(row.key, row.format),
         "size": row.size,
         "size_text": size_text(row.size),

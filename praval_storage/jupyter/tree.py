@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
+from praval_storage.display import name_text
 from praval_storage.jupyter.address import Address
-from praval_storage.places import Place, Seen
+from praval_storage.places import Count, Place, Seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,11 @@ class Tree:
         fresh = [self._refreshed(each) for each in found]
         return self._with(replace(node, inside=inside, next=seen.next), *fresh)
 
+    def counted(self, address: Address, count: Count) -> Self:
+        """The tree with how many records are in a place."""
+        node = self.nodes.get(address)
+        return self if node is None else self._with(replace(node, place=replace(node.place, count=count)))
+
     def with_roots(self, storage_types: Iterable[str]) -> Self:
         """The tree of these providers; what is known of one that was there stays."""
         names = tuple(storage_types)
@@ -132,11 +138,12 @@ def _line(line: Line) -> dict[str, Any]:
         return {"id": f"more {node.address}", "level": level, "more": str(node.address)}
     known: dict[str, Any] = {
         "id": str(node.address),
-        "label": place.label,
+        "label": name_text(place.label),
         "kind": place.kind,
         "level": level,
         "note": "; ".join(filter(None, [place.note, place.read_only and f"read-only: {place.read_only}"])),
         "count": "" if place.count is None else str(place.count),
+        "records": "" if place.count is None else place.count.words("record"),
         "size": "" if place.size is None else place.size.bytes(),
     }
     if place.parent and node.inside != ():
@@ -146,4 +153,4 @@ def _line(line: Line) -> dict[str, Any]:
 
 def labels(nodes: Sequence[Node]) -> list[tuple[str, str]]:
     """Address and label of each node: the crumbs of a path."""
-    return [(str(node.address), node.place.label) for node in nodes]
+    return [(str(node.address), name_text(node.place.label)) for node in nodes]

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
+from praval_storage.display import counted, name_text
 from praval_storage.jupyter.core import Changes, Core, Task
 from praval_storage.jupyter.lanes import Job
 from praval_storage.jupyter.pages import Pages
-from praval_storage.preview import Preview
+from praval_storage.jupyter.table import WIDEST
+from praval_storage.preview import Preview, check_format
 from praval_storage.reference import DataReference
 
 if TYPE_CHECKING:
     from praval_storage.mapping import VectorMap
 
 MOST_POINTS = 20_000
+
+
+class Drawing(NamedTuple):
+    """What a map is asked for with; see :meth:`Viewing.draw`."""
+
+    colour: str | None
+    vector: str | None
+    sample: int
+    seed: int
 
 
 class Viewing:
@@ -32,21 +43,38 @@ class Viewing:
         self._pages = pages
         self.preview: Preview | None = None
         self.map: VectorMap | None = None
+        self._format = ""
+        self._drawing: Drawing | None = None
+        self._asked = 0
+
+    def show_as(self, format: str) -> Job | None:
+        """Show the record that is selected in another format, ``""`` = as its kind suggests.
+
+        Raises:
+            ConfigurationError: There is no such format.
+        """
+        if format != "":
+            check_format(format)
+        self._format = format
+        return self.select(self._core.state.selected)
 
     def select(self, uri: str, *, in_full: bool = False) -> Job | None:
-        """Show a record; ``""`` shows none."""
+        """Show a record, the one that is shown already in its format; ``""`` shows none."""
         core = self._core
         name = DataReference.from_uri(uri) if uri else None
         with core.lock:
             same = uri == core.state.selected
             core.set({"selected": uri, "confirm": {}, **({} if same else {"preview": {}})})
+            if not same:
+                self._format = ""
             if name is None:
                 core.forget("preview")
                 self.preview = None
                 return None
         again = lambda: self.select(uri, in_full=in_full)  # noqa: E731 - it stands in a tuple
         task = Task("preview", name.storage_type, f"reading {name.key.rpartition('/')[2]}", again)
-        return core.ask(task, lambda: core.dm.preview(name, in_full=in_full), self._previewed)
+        as_ = self._format or None
+        return core.ask(task, lambda: core.dm.preview(name, in_full=in_full, as_=as_), self._previewed)
 
     def uri(self, key: str) -> str:
         """The URI of a record in the place that is shown."""
@@ -64,24 +92,39 @@ class Viewing:
             sample: At most so many points, 20,000 at most.
             seed: Chooses the sample.
         """
+        size = max(1, min(sample, MOST_POINTS))
+        return self._draw(Drawing(colour, vector, size, seed))
+
+    def redraw(self) -> Job | None:
+        """Show the map of what the filter box leaves, if a map is shown or being made."""
+        asked = self._core.current("chart", self._asked)
+        return self._draw(self._drawing) if asked and self._drawing else None
+
+    def _draw(self, drawing: Drawing) -> Job:
         name, answer = self._pages.address.storage_type, self._pages.answer
         collection = answer.seen.collection if answer else None
-        size = max(1, min(sample, MOST_POINTS))
-
-        def again() -> Job | None:
-            return self.draw(colour=colour, vector=vector, sample=sample, seed=seed)
+        filters, (_, vector, size, seed) = self._pages.filters(), drawing
 
         def work() -> VectorMap:
             return self._core.dm.vector_map(
-                name, colour, sample=size, collection=collection, vector=vector, seed=seed
+                name, filters=filters, sample=size, collection=collection, vector=vector, seed=seed
             )
 
-        return self._core.ask(Task("chart", name, f"drawing {collection or name}", again), work, self._drawn)
+        def then(drawn: VectorMap) -> Changes:
+            # Somebody may have chosen another colour meanwhile, and none of what is left may have the field.
+            colour = self._drawing.colour if self._drawing else None
+            return self._drawn(drawn.coloured_by(colour) if colour in drawn.fields else drawn)
+
+        task = Task("chart", name, f"drawing {collection or name}", self.redraw)
+        with self._core.lock:
+            self._drawing, self._asked = drawing, self._core.number("chart") + 1
+            return self._core.ask(task, work, then)
 
     def recolour(self, field: str | None) -> None:
         """Colour the points that are shown by another payload field; nobody is asked for that."""
         if self.map is not None:
             self._core.set(self._drawn(self.map.coloured_by(field)))
+            self._drawing = self._drawing and self._drawing._replace(colour=field)
 
     def undraw(self) -> None:
         """Show the rows again."""
@@ -91,7 +134,7 @@ class Viewing:
 
     def choose(self, keys: Sequence[str]) -> None:
         """The points in a box."""
-        self._core.set({"selected_ids": tuple(keys), "notice": f"{len(keys)} points chosen"})
+        self._core.set({"selected_ids": tuple(keys), "notice": f"{counted(len(keys), 'point')} chosen"})
 
     def points(self) -> list[bytes]:
         """Places and colours of the points, and their keys, titles and values as JSON."""
@@ -99,13 +142,21 @@ class Viewing:
             return []
         whole = self.map.payload()
         texts = {name: whole[name] for name in ("keys", "titles")}
-        named = orjson.dumps({**texts, "values": whole["colour"]["values"]})
+        names = list(map(name_text, whole["keys"]))
+        named = orjson.dumps({**texts, "names": names, "values": whole["colour"]["values"]})
         blobs = self.map.blobs
         return [blobs[whole["points"]], blobs[whole["colour"]["codes"]], named]
 
     def _previewed(self, preview: Preview) -> Changes:
         self.preview = preview
-        return {"preview": preview.payload(), "notice": f"preview of {preview.payload()['key']}"}
+        whole = preview.payload()
+        name = name_text(self._label(whole["key"]), WIDEST)
+        return {"preview": {**whole, "name": name}, "notice": f"preview of {name}"}
+
+    def _label(self, key: str) -> str:
+        """What the place that is shown does not say of a key."""
+        prefix = self._pages.answer.seen.prefix if self._pages.answer else ""
+        return key.removeprefix(prefix) or key
 
     def _drawn(self, drawn: VectorMap) -> Changes:
         self.map = drawn

@@ -84,6 +84,10 @@ class BrowserWidget(anywidget.AnyWidget):
         """Ask for the page again, and see whether providers have come or gone."""
         self._browser.refresh()
 
+    def show_as(self, format: str = "") -> None:
+        """Show the body of the record that is selected in another format; see :meth:`Browser.show_as`."""
+        self._browser.show_as(format)
+
     def delete(self) -> None:
         """Delete the record that is selected, without asking; see :meth:`Browser.delete`."""
         self._browser.delete()

@@ -12,6 +12,7 @@ from praval_storage.display import (
     as_html,
     as_text,
     counted,
+    name_text,
     printable,
     size_text,
     time_text,
@@ -120,7 +121,7 @@ class Listed(Sequence[Place | DataReference]):
         kind = self.seen.types.get(row.key, "")
         kind = row.format if kind in {"", "string"} else kind
         until = f"until {time_text(row.expires_at)}" if row.expires_at is not None else ""
-        label = printable(self.seen.label(row)) or "<empty>"
+        label = name_text(self.seen.label(row))
         return label, kind, size_text(row.size), time_text(row.updated_at), until
 
     def _reference(self, row: Stored) -> DataReference:
@@ -169,11 +170,11 @@ def _all(providers: ProviderSet) -> Seen:
 
 def ended(place: Place, seen: Seen) -> str:
     """The label of a place, and what ends names of its kind: it is not to be taken for a record."""
-    return printable(place.label) + (seen.delimiter or _ENDS.get(place.kind, ""))
+    return name_text(place.label) + (seen.delimiter or _ENDS.get(place.kind, ""))
 
 
 def _place_cells(place: Place, seen: Seen) -> tuple[str, ...]:
-    count = f"{place.count} records" if place.count is not None else ""
+    count = place.count.words("record") if place.count is not None else ""
     size = place.size.bytes() if place.size is not None else ""
     notes = filter(None, (count, place.note, place.read_only and f"read-only: {place.read_only}"))
     return ended(place, seen), place.kind, size, "", printable("; ".join(notes), 100)

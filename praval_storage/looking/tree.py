@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from html import escape
 
-from praval_storage.display import printable
+from praval_storage.display import name_text, printable
 from praval_storage.errors import StorageError
 from praval_storage.looking.listed import ended
 from praval_storage.looking.pages import look
@@ -99,11 +99,11 @@ class _Grower:
         except (StorageError, ImportError) as error:
             return Branch(branch.name, f"{type(error).__name__}: {printable(str(error), 200)}")
         inner = [self._place(place, seen, where.storage_type, depth) for place in seen.places]
-        inner += [Branch(printable(seen.label(row)) or "<empty>") for row in seen.rows]
+        inner += [Branch(name_text(seen.label(row))) for row in seen.rows]
         return Branch(branch.name, branch.note, inner, seen.next is not None or seen.stopped)
 
     def _place(self, place: Place, seen: Seen, storage_type: str, depth: int) -> Branch:
-        count = f"{place.count} records" if place.count is not None else ""
+        count = place.count.words("record") if place.count is not None else ""
         branch = Branch(
             ended(place, seen),
             printable("; ".join(filter(None, (count, place.note, place.read_only))), 100),

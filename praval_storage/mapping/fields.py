@@ -28,11 +28,11 @@ def fields_of(row: VectorRow) -> Fields:
     return found
 
 
-def title_of(key: str, fields: Fields) -> str:
-    """A few words for a point: the best text it has, else its key."""
+def title_of(fields: Fields) -> str:
+    """A few words for a point beside its key: the best text it has, ``""`` without one."""
     texts = [fields.get(name) for name in _TITLES]
     found = next((text for text in texts if isinstance(text, str) and text.strip()), None)
-    return printable(key) if found is None else f"{printable(key, 30)}: {printable(found)}"
+    return "" if found is None else printable(found)
 
 
 def _scalars(value: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from praval_storage.base import CanSearch, HasVectors
+from praval_storage.base import CanQuery, CanSearch, HasVectors
 from praval_storage.display import counted
 from praval_storage.errors import ConfigurationError, KeyNotFoundError, UnsupportedOperationError
-from praval_storage.filters import EVERYTHING
+from praval_storage.filters import EVERYTHING, Node, parse
 from praval_storage.mapping.colouring import colouring
 from praval_storage.mapping.fields import Fields, fields_of
 from praval_storage.mapping.projection import project
 from praval_storage.mapping.view import VectorMap
 from praval_storage.provider_set import ProviderSet
 from praval_storage.sampling import VectorRow, VectorSample
-from praval_storage.scan import search
+from praval_storage.scan import Scan, search, select
 from praval_storage.writing import Target
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+FOUND = 200_000
+"""Records that match that are chosen from at most."""
 MOST = 20_000
 """Points of a map; more take a browser long, and show nothing that fewer do not."""
 
@@ -36,23 +40,51 @@ class _Rows(NamedTuple):
     notes: list[str]
 
 
-def vector_map(
-    providers: ProviderSet, target: Target, colour: str | None, sample: int, vector: str | None, seed: int
-) -> VectorMap:
+class Wish(NamedTuple):
+    """What a map shall show; see ``DataManager.vector_map``."""
+
+    colour: str | None = None
+    filters: Mapping[str, Any] | None = None
+    sample: int = 2_000
+    vector: str | None = None
+    seed: int = 0
+
+
+def vector_map(providers: ProviderSet, target: Target, wish: Wish) -> VectorMap:
     """See ``DataManager.vector_map``."""
+    colour, filters, sample, vector, seed = wish
     if not 1 <= sample <= MOST:
         raise ConfigurationError(f"sample must be between 1 and {MOST:,}, not {sample!r}")
+    where = parse(filters or {})
     provider = providers.require(target.storage_type, HasVectors, "map its vectors", target.collection)
     if vector is not None:
         provider = provider.with_vector(vector)
 
     def work() -> tuple[VectorSample, _Rows]:
-        found = provider.sample_vectors(sample, seed)
+        found = provider.sample_vectors(sample, seed, _matching(provider, where))
         return found, _read(found)
 
     found, rows = providers.call(target.storage_type, "vector_map", None, work)
     made = _made(target, found, rows, _Near(providers, target, provider))
+    if where != EVERYTHING:
+        made = replace(made, filters=where.to_filters(), notes=[*made.notes, *_cut(found)])
     return made if colour is None else made.coloured_by(colour)
+
+
+def _matching(provider: HasVectors, where: Node) -> list[str] | None:
+    """The keys of the records that match, ``None`` for all."""
+    if where == EVERYTHING:
+        return None
+    if not isinstance(provider, CanQuery):
+        raise UnsupportedOperationError("This provider does not filter")
+    found = select(provider, Scan(where, limit=FOUND, bodies=False), datetime.now(UTC))
+    return [row.key for row in found.rows]
+
+
+def _cut(sample: VectorSample) -> list[str]:
+    if sample.total < FOUND:
+        return []
+    return [f"The sample is of the first {counted(FOUND, 'record')} that match; there may be more"]
 
 
 def _read(sample: VectorSample) -> _Rows:

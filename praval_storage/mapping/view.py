@@ -36,13 +36,14 @@ class VectorMap:
         vectors: Names of all there are.
         metric: How the backend compares them.
         size: Dimension.
-        total: Records in the collection.
+        total: Records in the collection; of those that match, where there are filters.
         explained: Share of the variance that the plane shows, 0 to 1; ``None`` when nothing is drawn.
         keys: The records of the sample.
         points: Where they are, float32 (n, 2), at most 1 from the middle; empty when nothing can be drawn.
         known: Scalars of each record by their path.
         colours: What their colours mean.
         notes: What is not drawn, and why.
+        filters: What the records had to match; ``None`` = nothing.
     """
 
     storage_type: str
@@ -59,6 +60,7 @@ class VectorMap:
     colours: Colouring
     near: Near
     notes: Sequence[str] = ()
+    filters: Mapping[str, Any] | None = None
 
     @property
     def fields(self) -> list[str]:
@@ -71,7 +73,8 @@ class VectorMap:
 
     def coloured_by(self, field: str | None) -> VectorMap:
         """The same map with other colours; nothing is read for that."""
-        if field is not None and not any(field in known for known in self.known):
+        # Where there are no records, no field is a wrong one.
+        if field is not None and self.known and not any(field in known for known in self.known):
             raise ConfigurationError(
                 f"No record of the sample has the field {field!r}",
                 hint=f"Fields: {', '.join(map(printable, self.fields[:SHOWN])) or 'none'}",
@@ -133,8 +136,8 @@ class VectorMap:
 
     @property
     def titles(self) -> list[str]:
-        """A few words for each record."""
-        return [title_of(key, known) for key, known in zip(self.keys, self.known, strict=True)]
+        """A few words for each record beside its key, ``""`` where there are none."""
+        return list(map(title_of, self.known))
 
     def __repr__(self) -> str:
         lines = [self._title(), self._explained(), *self.notes, *(self._legend())]
@@ -181,9 +184,11 @@ class VectorMap:
         return f"VectorMap: {printable(where)}{name}{space}, {self._sample()}"
 
     def _sample(self) -> str:
-        if len(self.keys) >= self.total:
-            return f"all {counted(self.total, 'record')}" if self.total else "no records"
-        return f"sampled {_grouped(len(self.keys))} of {_grouped(self.total)}"
+        matching = "" if self.filters is None else f" that match{'es' * (self.total == 1)}"
+        if len(self.keys) < self.total:
+            return f"sampled {_grouped(len(self.keys))} of {_grouped(self.total)}{matching}"
+        every = "" if self.total < 2 else "all "
+        return f"{every}{counted(self.total, 'record')}{matching}"
 
     def _explained(self) -> str:
         return "" if self.explained is None else f"PCA, {100 * self.explained:.0f} % of the variance"

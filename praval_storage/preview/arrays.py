@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -14,6 +15,7 @@ from praval_storage.preview.beginning import Beginning
 from praval_storage.preview.parts import Line, Part, Picture
 from praval_storage.preview.seen import Seen
 from praval_storage.preview.tables import needing
+from praval_storage.preview.tree import PER_LEVEL, tree
 
 POINTS = 120
 """Points of a sparkline."""
@@ -54,6 +56,27 @@ def array(value: Any) -> Seen:
     return _seen(value, facts, ())
 
 
+def numbers(found: Beginning, dtype: str) -> Seen:
+    """A body that is nothing but numbers, one after the other, as vector databases keep them.
+
+    Raises:
+        ValueError: It is none.
+    """
+    needing("numpy")
+    numpy = import_module("numpy")
+    width = numpy.dtype(dtype).itemsize
+    if not found.size or found.size % width:
+        raise ValueError(f"{found.size} bytes are no multiple of {width}" if found.size else "it is empty")
+    values = numpy.frombuffer(found.body, dtype, len(found.body) // width)
+    with numpy.errstate(invalid="ignore"):  # any bytes are numbers, also NaNs that signal
+        drawn, facts = line("values", values)
+    whole = f"{found.size // width:,}".replace(",", " ")
+    notes = [] if found.is_whole else [f"Of the first {counted(values.size, 'value')} of {whole}"]
+    # Through its text, a float32 is what was meant: 0.1 and not 0.10000000149011612.
+    shown = tree([float(str(value)) for value in values[:PER_LEVEL]], values.size)
+    return Seen("vector", facts, notes, [*([drawn] if drawn else []), shown])
+
+
 def line(name: str, numbers: Sequence[float]) -> tuple[Line | None, dict[str, str]]:
     """A sparkline of numbers, and their figures in words: dimensions, norm, extremes."""
     numpy = import_module("numpy")
@@ -63,7 +86,8 @@ def line(name: str, numbers: Sequence[float]) -> tuple[Line | None, dict[str, st
     if not finite.size:
         return None, facts
     largest = numpy.abs(finite).max() or 1.0
-    facts["norm"] = f"{largest * numpy.linalg.norm(finite / largest):.4g}"
+    with numpy.errstate(over="ignore"):  # the norm of huge numbers can be beyond the largest float
+        facts["norm"] = f"{largest * numpy.linalg.norm(finite / largest):.4g}"
     facts |= {"min": f"{finite.min():.4g}", "max": f"{finite.max():.4g}"}
     if finite.size < values.size:
         facts["not finite"] = str(values.size - finite.size)
@@ -118,7 +142,9 @@ def _drawn(values: Any) -> list[Part | None]:
     if values.ndim == 3 and values.shape[2] in (1, 3, 4) and values.dtype.str[1:] == "u1":
         return [_photograph(values)]
     if values.ndim == 1 and values.size > 1:
-        return [line("values", values)[0]]
+        drawn, _ = line("values", values)
+        # What is smallest and largest stands in the facts.
+        return [drawn and replace(drawn, alt=f"{values.size} in order")]
     return [_heat_map(values)] if values.ndim == 2 and min(values.shape) > 1 else []
 
 

@@ -29,14 +29,16 @@ class Scope(NamedTuple):
         body: Bytes from the beginning of a body.
         text: Bytes of a text.
         rows: Rows of a table.
+        hex: Bytes of a hex dump.
     """
 
     body: int = 1 << 20
     text: int = 4 << 10
     rows: int = 50
+    hex: int = 512
 
 
-IN_FULL = Scope(BUDGET, BUDGET, 1_000)
+IN_FULL = Scope(BUDGET, BUDGET, 1_000, 64 << 10)
 
 
 class BudgetError(Exception):

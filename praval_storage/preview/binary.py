@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from praval_storage.display import size_text
 from praval_storage.preview import parquet
-from praval_storage.preview.beginning import Beginning
+from praval_storage.preview.beginning import IN_FULL, Beginning
 from praval_storage.preview.magic import recognised
 from praval_storage.preview.parts import Passage
 from praval_storage.preview.seen import Seen, first_of
 
-DUMPED = 512
 _ROW = 16
 
 
 def dump(found: Beginning) -> Seen:
     """The first bytes of any body."""
-    more = found.size - min(DUMPED, found.size)
-    notes = [f"The first {DUMPED} of {size_text(found.size)}"] if more else []
     if not found.size:
         return Seen("bytes", {}, ["There are no bytes"])
-    return Seen("bytes", _facts(found), notes, [Passage(lines(found.body[:DUMPED]), more, is_code=True)])
+    shown = found.body[: found.scope.hex]
+    rest = found.size - len(shown)
+    notes = [f"The first {len(shown)} of {size_text(found.size)}"] if rest else []
+    more = rest if found.scope != IN_FULL else 0  # more than in full is not to be had
+    return Seen("bytes", _facts(found), notes, [Passage(lines(shown), more, is_code=True)])
 
 
 def lines(body: bytes) -> str:

@@ -63,7 +63,7 @@ def closed(text: str) -> str:
     """The beginning of a JSON text as a whole one: cut after its last complete entry, all brackets closed.
 
     Raises:
-        ValueError: There is no complete entry.
+        ValueError: There is no complete entry, or it is no JSON.
     """
     stack: list[str] = []
     end, brackets = 0, ""
@@ -72,6 +72,8 @@ def closed(text: str) -> str:
             case "{" | "[" as bracket:
                 stack.append("}" if bracket == "{" else "]")
             case "}" | "]":
+                if not stack:
+                    raise ValueError("it closes a bracket that it never opened")
                 stack.pop()
             case '"':  # of a text that has no end
                 break

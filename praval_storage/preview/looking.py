@@ -12,6 +12,7 @@ from praval_storage.errors import StorageError
 from praval_storage.filters import EVERYTHING
 from praval_storage.preview import arrays, binary, documents, images, parquet, pickles, tables, texts
 from praval_storage.preview.beginning import IN_FULL, Beginning, Scope, read
+from praval_storage.preview.formats import check_format, in_format, labels
 from praval_storage.preview.parts import Nearest, Neighbour
 from praval_storage.preview.seen import REASON, Reader, Seen, first_of
 from praval_storage.preview.view import Preview
@@ -42,17 +43,25 @@ _BY_SUFFIX: dict[str, tuple[Reader, ...]] = {
 _KINDS = {**dict.fromkeys(("ndjson", "csv", "tsv", "parquet"), "table"), "npy": "array", "object": "json"}
 
 
-def preview(providers: ProviderSet, name: DataReference, neighbours: int, *, in_full: bool) -> Preview:
+def preview(
+    providers: ProviderSet, name: DataReference, neighbours: int, *, in_full: bool, as_: str | None = None
+) -> Preview:
     """See ``DataManager.preview``."""
+    if as_ is not None:
+        check_format(as_)
+        neighbours = 0
     provider = providers.find(name.storage_type, name.collection)
     scope = IN_FULL if in_full else Scope()
 
-    def work() -> tuple[Stored, Seen]:
+    def work() -> tuple[Stored, Seen, bool]:
         found = read(provider, name.key, scope)
         stored = found.stored if isinstance(found, Beginning) else found
-        return stored, _seen(found, scope)
+        body = _body(found, scope)
+        # A body of no size is none that is kept: the provider made it of a hash, or of fields.
+        is_kept = body is not None and (stored.size is not None or stored.data is not MISSING)
+        return stored, _seen(body or stored, scope, as_ if is_kept else None), is_kept
 
-    stored, seen = providers.call(name.storage_type, "preview", name.key, work)
+    stored, seen, has_body = providers.call(name.storage_type, "preview", name.key, work)
     if seen.vector is None and neighbours > 0 and isinstance(provider, HasVectors):
         [numbers] = providers.call(
             name.storage_type, "preview", name.key, lambda: provider.vectors_of([name.key])
@@ -60,17 +69,27 @@ def preview(providers: ProviderSet, name: DataReference, neighbours: int, *, in_
         seen = documents.with_vector(seen, numbers)
     if seen.vector is not None and neighbours > 0 and isinstance(provider, CanSearch):
         seen = _with_neighbours(providers, provider, name, seen, neighbours)
-    return _made(name, stored, seen)
+    if as_ and seen.parts and not has_body:
+        seen = seen.noting("It has no body, so it is shown as what it is")
+    made = _made(name, stored, seen)
+    return replace(made, formats=labels(), as_=as_ or "") if has_body else made
 
 
-def _seen(found: Beginning | Stored, scope: Scope) -> Seen:
+def _seen(found: Beginning | Stored, scope: Scope, as_: str | None) -> Seen:
+    if isinstance(found, Stored):
+        return _without_body(found, scope)
+    return in_format(found, as_) if as_ else first_of(found, *_readers(found.stored), binary.dump)
+
+
+def _body(found: Beginning | Stored, scope: Scope) -> Beginning | None:
+    """The body, also of a value that is one; ``None`` where there is none."""
     if isinstance(found, Beginning):
-        return first_of(found, *_readers(found.stored), binary.dump)
+        return found
     if isinstance(found.data, str):
-        return _seen(_as_body(found, "text", found.data.encode(errors="backslashreplace"), scope), scope)
+        return _as_body(found, "text", found.data.encode(errors="backslashreplace"), scope)
     if isinstance(found.data, (bytes, bytearray)):
-        return _seen(_as_body(found, "bytes", bytes(found.data), scope), scope)
-    return _without_body(found, scope)
+        return _as_body(found, "bytes", bytes(found.data), scope)
+    return None
 
 
 def _as_body(stored: Stored, format: str, body: bytes, scope: Scope) -> Beginning:

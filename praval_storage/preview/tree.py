@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from itertools import islice
 from typing import Any
@@ -102,9 +102,17 @@ def _node_lines(node: Node, level: int) -> Iterator[str]:
             yield f"{'  ' * (level + 1)}... {node.more:,} more".replace(",", " ")
 
 
-def tree(value: Any) -> Tree:
-    """A value of JSON, or any other nested one, as a tree."""
-    return Tree(_node(None, value, MOST, _levels_open(value)))
+def tree(value: Any, length: int | None = None) -> Tree:
+    """A value of JSON, or any other nested one, as a tree.
+
+    Args:
+        value: The value.
+        length: Of a list of which this is only the beginning.
+    """
+    root = _node(None, value, MOST, _levels_open(value))
+    if length is None:
+        return Tree(root)
+    return Tree(replace(root, cell=Cell(f"[{length}]", "array", None), more=length - len(root.nodes)))
 
 
 def _node(name: str | None, value: Any, allowance: int, levels: int, depth: int = 0) -> Node:

@@ -24,6 +24,8 @@ class Preview:
         facts: What is known of it, name to text.
         notes: What is not shown or could not be read, and why.
         parts: What there is to see.
+        formats: What its body can be shown as, name to label; empty = it has no body.
+        as_: The one that was asked for; ``""`` = what its kind suggests.
     """
 
     reference: DataReference
@@ -32,6 +34,8 @@ class Preview:
     facts: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
     parts: Sequence[Part] = ()
+    formats: Mapping[str, str] = field(default_factory=dict)
+    as_: str = ""
 
     @property
     def blobs(self) -> tuple[bytes, ...]:
@@ -49,6 +53,8 @@ class Preview:
             "notes": list(self.notes),
             "snippet": self.snippet,
             "parts": self._parts()[0],
+            "formats": [list(format) for format in self.formats.items()],
+            "as": self.as_,
         }
 
     @property

@@ -39,6 +39,7 @@ class Host:
         self._comms: dict[str, HostComm] = {}
         self._lock = threading.RLock()
         self._epoch = 0
+        self._blocks: list[threading.Event] = []
 
     # -- life
 
@@ -82,6 +83,9 @@ class Host:
     def reset(self, theme: str = "light") -> int:
         """Forget every widget and empty the page; the number to wait for in ``window.epoch``."""
         Widget.close_all()
+        # Those of a test that failed in between: what follows would wait for ever.
+        while self._blocks:
+            self._blocks.pop().set()
         self._epoch += 1
         with self._lock:
             self._log.clear()
@@ -99,6 +103,7 @@ class Host:
 
     def block(self, until: threading.Event) -> None:
         """Keep the kernel busy: messages of the page wait, as behind a running cell."""
+        self._blocks.append(until)
         self._kernel.submit(until.wait)
 
     # -- messages

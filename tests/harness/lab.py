@@ -20,7 +20,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,21 @@ IN_KERNEL = """async (code) => {
     await future.done;
     return text;
 }"""
+
+# Until the code has printed something; `window.begun` is over when the code is.
+BEGIN = """async (code) => {
+    const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+    const future = kernel.requestExecute({ code, store_history: false });
+    window.begun = future.done;
+    await new Promise((said) => { future.onIOPub = ({ header }) => header.msg_type === "stream" && said(); });
+}"""
+
+BUSY = """
+import pathlib, time
+print("busy", flush=True)
+while not pathlib.Path({over!r}).exists():
+    time.sleep(0.02)
+"""
 
 CLOSE = """async () => {
     const panel = jupyterapp.shell.currentWidget;
@@ -212,22 +228,34 @@ class LabPage:
         self.lab = lab
         self.page = page
 
-    def open(self, cells: Sequence[str] = (), *, path: Path | None = None, kernel: bool = True) -> LabPage:
+    def open(
+        self,
+        cells: Sequence[str] = (),
+        *,
+        path: Path | None = None,
+        kernel: bool = True,
+        spec: str = "python3",
+    ) -> LabPage:
         """Open a notebook made of cells, or a copy of one, and wait for its kernel."""
         name = path.name if path else f"cells-{secrets.token_hex(4)}.ipynb"
         if path:
             shutil.copy(path, self.lab.root / name)
         else:
-            (self.lab.root / name).write_text(json.dumps(_notebook(cells)))
+            (self.lab.root / name).write_text(json.dumps(_notebook(cells, spec)))
         return self.visit(name, kernel=kernel)
+
+    def load(self) -> None:
+        """Show JupyterLab itself, unless that was done before."""
+        if self.page.url.startswith(self.lab.url):
+            return
+        # One document without side bars; a workspace from before is not restored.
+        self.page.goto(f"{self.lab.url}/doc?token={self.lab.token}&reset", timeout=90_000)
+        self.page.wait_for_function("window.jupyterapp", timeout=90_000)
+        self.page.evaluate("async () => { await jupyterapp.restored; }")
 
     def visit(self, name: str, *, kernel: bool = True) -> LabPage:
         """Show a notebook that is in the server's folder."""
-        if not self.page.url.startswith(self.lab.url):
-            # One document without side bars; a workspace from before is not restored.
-            self.page.goto(f"{self.lab.url}/doc?token={self.lab.token}&reset", timeout=90_000)
-            self.page.wait_for_function("window.jupyterapp", timeout=90_000)
-            self.page.evaluate("async () => { await jupyterapp.restored; }")
+        self.load()
         self.page.evaluate(
             """async (path) => {
                 const options = { path, factory: "Notebook" };
@@ -267,6 +295,17 @@ class LabPage:
         text: str = self.page.evaluate(IN_KERNEL, code)
         return text
 
+    @contextmanager
+    def busy(self, first: str = "") -> Iterator[None]:
+        """Keep the kernel busy for as long as the block runs, with code that begins with ``first``."""
+        over = self.lab.home / f"over-{secrets.token_hex(4)}"
+        self.page.evaluate(BEGIN, first + BUSY.format(over=str(over)))
+        try:
+            yield
+        finally:
+            over.touch()
+        self.page.evaluate("() => window.begun")
+
     def command(self, name: str) -> None:
         self.page.evaluate("(name) => jupyterapp.commands.execute(name)", name)
 
@@ -274,6 +313,8 @@ class LabPage:
         self.page.evaluate("(theme) => jupyterapp.commands.execute('apputils:change-theme', { theme })", name)
         light = "true" if "Light" in name else "false"
         self.page.wait_for_selector(f"body[data-jp-theme-light={light}]", state="attached")
+        # It covers the page for a while, and axe does not judge the contrast of what is covered.
+        self.page.wait_for_selector("#jupyterlab-splash", state="detached")
 
     def save(self) -> Path:
         """Save the notebook; where it is."""
@@ -285,8 +326,9 @@ class LabPage:
         self.page.evaluate(CLOSE)
 
 
-def _notebook(cells: Sequence[str]) -> dict[str, Any]:
+def _notebook(cells: Sequence[str], spec: str) -> dict[str, Any]:
     """A notebook of code cells, in the format that is on disk."""
     blank: dict[str, Any] = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
     made = [{**blank, "id": f"cell-{place}", "source": text} for place, text in enumerate(cells)]
-    return {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": made}
+    about = {"kernelspec": {"name": spec, "display_name": spec, "language": "python"}}
+    return {"nbformat": 4, "nbformat_minor": 5, "metadata": about, "cells": made}

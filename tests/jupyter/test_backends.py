@@ -16,7 +16,7 @@ import pytest
 import redis
 from backends import S3_CREDENTIALS
 
-from praval_storage import DataManager
+from praval_storage import DataManager, StorageError
 from praval_storage.jupyter import browse
 from praval_storage.providers import PostgreSQLProvider, QdrantProvider, RedisProvider, S3Provider
 
@@ -212,6 +212,67 @@ def test_keys(host_page: HostPage, keyspace: RedisProvider, name: str, axe: Axe,
     shows(page.locator(".title"), "hash")
 
 
+def test_a_value_in_the_format_that_is_chosen(
+    host_page: HostPage, keyspace: RedisProvider, redis_url: str, name: str, axe: Axe, shot: Shot
+) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        client.set(f"{name}:vector", (np.arange(64, dtype="<f4") / 64).tobytes())
+    b = browse(DataManager({"redis": keyspace}), f"redis/{name}:")
+    page = host_page.show(b)
+    row(page, "vector").click()
+    pick = page.get_by_label("show as")
+    pick.wait_for()
+    assert pick.locator("option").all_text_contents() == [
+        *("automatic", "text", "JSON", "hex", "vector of float32", "vector of float64")
+    ]
+    assert pick.evaluate("e => e.selectedOptions[0].textContent") == "automatic"
+    pick.focus()
+    page.keyboard.press("v")
+    page.get_by_role("img", name=re.compile("dimensions 64")).wait_for()
+    pane = page.locator(".pane")
+    shows(pane, "0.984375")
+    assert page.evaluate("() => document.activeElement.dataset.focus") == "show as"
+    for theme in ("light", "dark"):
+        host_page.host.set_theme(theme)
+        page.wait_for_selector(f"body[data-jp-theme-light={str(theme == 'light').lower()}]")
+        assert axe(page) == [], theme
+        shot(page, f"format-{theme}")
+    page.set_viewport_size({"width": 480, "height": 800})
+    shot(page, "format-480")
+    pick.select_option("JSON")
+    shows(pane.locator(".note"), re.compile("not JSON: .*; shown as hex"))
+    assert axe(page) == []
+    shot(page, "format-fallback")
+    # Another record starts with what its kind suggests; what has no body has nothing to choose from.
+    row(page, "text").click()
+    shows(page.locator(".title"), "text")
+    host_page.until(lambda: b.preview.get("key") == f"{name}:text")
+    page.wait_for_function("() => document.querySelector('.pane select')?.value === ''")
+    row(page, "hash").click()
+    shows(page.locator(".title"), "hash")
+    assert pick.count() == 0
+
+
+def test_a_format_that_could_not_be_had_is_not_shown_as_chosen(
+    host_page: HostPage, keyspace: RedisProvider, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dm = DataManager({"redis": keyspace})
+    b = browse(dm, f"redis/{name}:")
+    page = host_page.show(b)
+    row(page, "text").click()
+    pick = page.get_by_label("show as")
+    pick.select_option("hex")
+    page.locator(".pane pre", has_text="68 65 6c 6c 6f").wait_for()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise StorageError("the cable was pulled")
+
+    monkeypatch.setattr(dm, "preview", refuse)
+    pick.select_option("JSON")
+    page.get_by_text("the cable was pulled").wait_for()
+    page.wait_for_function("() => document.querySelector('.pane select').value === 'hex'")
+
+
 def test_a_scan_that_stops_says_so_and_goes_on(host_page: HostPage, redis_url: str, name: str) -> None:
     with redis.Redis.from_url(redis_url) as client:
         with client.pipeline() as pipe:
@@ -276,7 +337,7 @@ def place_of(page: Page, key: str) -> dict[str, int]:
         """(key) => {
         const canvas = document.querySelector(".pvb canvas"), tip = document.querySelector(".pvb .tip");
         const { left, top, width, height } = canvas.getBoundingClientRect();
-        for (let y = 3; y < height; y += 4) for (let x = 3; x < width; x += 4) {
+        for (let y = 3; y < height; y += 2) for (let x = 3; x < width; x += 2) {
             canvas.dispatchEvent(new PointerEvent("pointermove", { clientX: left + x, clientY: top + y }));
             if (!tip.hidden && tip.textContent.startsWith(key + " ")) return { x, y };
         }
@@ -339,6 +400,36 @@ def test_a_map(host_page: HostPage, collection: DataManager, axe: Axe, shot: Sho
     shot(page, "map-dark")
     page.get_by_role("button", name="show rows").click()
     page.locator(".list tbody tr[data-uri]").first.wait_for()
+
+
+def test_the_filter_box_is_for_the_map_as_well(host_page: HostPage, collection: DataManager) -> None:
+    b = browse(collection, "qdrant/docs")
+    page = host_page.show(b)
+    page.get_by_role("button", name="map").click()
+    page.get_by_label("colour by").select_option("topic")
+    shows(page.locator(".legend"), "physics 75")
+    points = page.locator(".points tr[data-key]")
+    page.get_by_role("searchbox").fill('{"topic": "physics"}')
+    shows(page.locator(".controls"), "all 75 records that match")
+    page.wait_for_function("() => document.querySelectorAll('.points tr[data-key]').length === 75")
+    assert page.locator(".legend button").count() == 1, "the colours stay those of the field"
+    page.get_by_role("searchbox").fill("OC-11")
+    shows(page.locator(".controls"), "all 11 records that match")
+    page.wait_for_function("() => document.querySelectorAll('.points tr[data-key]').length === 11")
+    assert set(points.evaluate_all("(rows) => rows.map((row) => row.dataset.key)")) == {
+        "doc-11",
+        *(f"doc-11{n}" for n in range(10)),
+    }
+    page.get_by_role("searchbox").fill("no such key")
+    shows(page.locator(".controls"), "no records that match")
+    page.wait_for_function("() => document.querySelectorAll('.points tr[data-key]').length === 0")
+    page.keyboard.press("Escape")
+    shows(page.locator(".controls"), "all 300 records")
+    shows(page.locator(".legend"), "physics 75")
+    page.get_by_role("button", name="show rows").click()
+    page.get_by_role("searchbox").fill("oc-11")
+    shows(page.locator(".extent"), "of 11")
+    assert not page.locator(".chart").is_visible(), "rows stay rows"
 
 
 def test_the_list_of_a_map_goes_by_arrows(host_page: HostPage, collection: DataManager) -> None:

@@ -253,6 +253,47 @@ def test_a_record_is_shown(b: Browser) -> None:
     assert (b.preview, b.references()) == ({}, [])
 
 
+def test_a_body_is_shown_in_another_format_until_another_record_is(b: Browser) -> None:
+    b.path = "files/reports/2026/"
+    b.selected = b.rows[13]["uri"]
+    assert (b.preview["as"], [name for name, _ in b.preview["formats"]]) == (
+        "",
+        ["text", "json", "hex", "float32", "float64"],
+    )
+    tell(b, "show_as", format="hex")
+    assert (b.preview["as"], b.preview["kind"], b.preview["parts"][0]["type"]) == ("hex", "bytes", "hex")
+    tell(b, "select", uri=b.selected)
+    tell(b, "in_full", uri=b.selected)
+    assert b.preview["as"] == "hex", "it is the same record"
+    b.show_as("float32")
+    assert b.preview["notes"][0].startswith("not a vector of float32: ")
+    b.show_as()
+    assert (b.preview["as"], b.preview["kind"]) == ("", "json")
+    b.show_as("text")
+    b.selected = b.rows[14]["uri"]
+    assert (b.preview["as"], b.preview["kind"]) == ("", "json")
+    b.show_as("text")
+    b.query = "day-01"
+    b.selected = b.rows[4]["uri"]
+    assert b.preview["as"] == "", "it was not selected any more"
+
+
+def test_a_format_that_there_is_not_changes_nothing(b: Browser) -> None:
+    b.path = "files/reports/2026/"
+    b.selected = b.rows[0]["uri"]
+    before = b.preview
+    with pytest.raises(ConfigurationError, match="one of text, json, hex"):
+        b.show_as("pickle")
+    tell(b, "show_as", format="pickle")
+    assert b.error["class"] == "ConfigurationError"
+    assert b.preview == before
+    tell(b, "in_full", uri=b.selected)
+    assert b.preview["as"] == ""
+    b.selected = ""
+    b.show_as("hex")
+    assert b.preview == {}
+
+
 def test_code_gives_what_is_listed(dm: DataManager, b: Browser) -> None:
     assert b.code() == "dm.browse()"
     b.path, b.query = "files/reports/2026/", '{"day": {"$gt": 57}}'

@@ -40,7 +40,8 @@ def b(dm: DataManager) -> Browser:
 
 
 def places(b: Any) -> list[str]:
-    return [place["id"] for place in (b.table if hasattr(b, "table") else b.state.table)["places"]]
+    table = b.table if hasattr(b, "table") else b.state.table
+    return [place["id"] for place in table.get("places", ())]  # none while an answer is waited for
 
 
 def ids(b: Browser) -> list[str]:
@@ -74,7 +75,7 @@ def test_a_prefix_stays_if_it_ends_so_as_well(b: Browser) -> None:
     assert {row["key"] for row in b.rows} == {"a::b", "a::c"}
     b.delimiter = ":"
     assert (b.path, {row["key"] for row in b.rows}) == ("redis/a::", {"a::b", "a::c"})
-    assert b.state.crumbs[1:] == [("redis/a:", "a"), ("redis/a::", "")]
+    assert b.state.crumbs[1:] == [("redis/a:", "a"), ("redis/a::", "<empty>")]
 
 
 def test_each_provider_has_its_own_and_one_may_go_back(b: Browser) -> None:
@@ -250,17 +251,18 @@ def test_any_other_delimiter_is_typed(host_page: HostPage, widget: Any, axe: Axe
     pick.select_option("other…")
     assert axe(page) == []
     page.keyboard.press("Escape")
-    assert (box.is_visible(), pick.input_value()) == (False, ":")
+    box.wait_for(state="hidden")
+    assert pick.input_value() == ":"
     pick.select_option("other…")
     page.keyboard.type("::")
     page.keyboard.press("Enter")
     host_page.until(lambda: places(widget) == ["redis/a::"])
-    assert pick.input_value() == "::"
+    host_page.until(lambda: pick.input_value() == "::")
     pick.select_option("other…")
     page.keyboard.type(" ")
     page.keyboard.press("Enter")
     host_page.until(lambda: places(widget) == ["redis/one "])
-    assert pick.evaluate("e => e.selectedOptions[0].textContent") == "␣"
+    host_page.until(lambda: pick.evaluate("e => e.selectedOptions[0].textContent") == "␣")
     pick.select_option("other…")
     page.keyboard.type("ab")
     page.keyboard.press("Enter")

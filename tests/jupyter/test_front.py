@@ -289,6 +289,8 @@ def test_a_kernel_that_is_busy_is_waited_for_and_one_that_is_gone_is_told_of(
     host_page: HostPage, dm: DataManager, axe: Axe
 ) -> None:
     page = host_page.show(browse(dm))
+    page.get_by_role("treeitem", name="memory").click()
+    page.get_by_text("Nothing here yet.").wait_for()  # the kernel has been met
     go = Event()
     host_page.host.block(go)
     page.get_by_role("treeitem", name="files").click()
@@ -302,6 +304,22 @@ def test_a_kernel_that_is_busy_is_waited_for_and_one_that_is_gone_is_told_of(
     page.get_by_text("run the cell again").wait_for()
     assert page.get_by_role("button", name="refresh").is_disabled()
     assert axe(page) == []
+
+
+def test_who_clicks_again_and_again_is_told_of_a_busy_kernel_as_well(
+    host_page: HostPage, dm: DataManager
+) -> None:
+    page = host_page.show(browse(dm))
+    page.get_by_role("treeitem", name="files").click()
+    row(page, "reports").wait_for()
+    go = Event()
+    host_page.host.block(go)
+    page.evaluate("""() => { const button = document.querySelector("[data-focus=refresh]");
+        window.clicking = setInterval(() => button.click(), 200); }""")
+    page.get_by_text("kernel busy, waiting…").wait_for()
+    page.evaluate("() => clearInterval(window.clicking)")
+    go.set()
+    page.get_by_text("kernel busy, waiting…").wait_for(state="hidden")
 
 
 def test_a_view_that_has_met_no_kernel_says_what_to_do(host_page: HostPage, dm: DataManager) -> None:

@@ -1,4 +1,4 @@
-"""The widget in kernels of several versions, driven by the messages a front end sends.
+"""The widget in kernels of several versions, in JupyterLab and driven by the messages a front end sends.
 
 ipykernel 7.0 to 7.3 run the callbacks of widgets on a thread of their own, at the same time as cells.
 """
@@ -6,18 +6,18 @@ ipykernel 7.0 to 7.3 run the callbacks of widgets on a thread of their own, at t
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from queue import Empty
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from harness.kernels import VERSIONS, offered, overlay, variables
 from jupyter_client.manager import start_new_kernel
 
-ROOT = Path(__file__).resolve().parents[2]
+if TYPE_CHECKING:
+    from harness.lab import LabPage
 
 SETUP = """
 from praval_storage import DataManager
@@ -31,27 +31,11 @@ print(b.model_id, end="")
 """
 
 
-def overlay(request: pytest.FixtureRequest, *packages: str) -> Path:
-    """A folder with exactly these packages, to be put before what is installed."""
-    folder = Path(request.config.cache.mkdir("overlays"), "+".join(packages).replace("==", "-"))
-    done = folder / ".done"
-    if not done.exists():
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
-        made = subprocess.run([*command, *packages], check=False, capture_output=True, text=True)
-        if made.returncode and os.environ.get("PRAVAL_REQUIRE_BROWSER") != "1":
-            pytest.skip(f"cannot install {packages}: {made.stderr[-200:]}")
-        assert made.returncode == 0, made.stderr
-        done.touch()
-    return folder
-
-
 class Kernel:
     """A kernel, and the front end's side of the widget in it."""
 
     def __init__(self, folder: Path | None, workdir: Path) -> None:
-        paths = [str(folder)] if folder else []
-        paths += [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+        environment = {**os.environ, **variables(folder)}
         self.manager, self.client = start_new_kernel(kernel_name="python3", env=environment, cwd=str(workdir))
         self.comm = ""
         self.state: dict[str, Any] = {}
@@ -128,13 +112,6 @@ class Kernel:
             self.answers.append(data["content"])
 
 
-VERSIONS = {
-    "ipykernel 6.31": ("ipykernel==6.31.0",),
-    "ipykernel 7.3": ("ipykernel==7.3.0",),
-    "installed": (),
-}
-
-
 @pytest.fixture(params=VERSIONS)
 def kernel(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kernel]:
     packages = VERSIONS[request.param]
@@ -143,7 +120,7 @@ def kernel(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kernel]:
     if packages:
         version = made.run("import ipykernel; print(ipykernel.__version__, end='')")
         assert packages[0] == f"ipykernel=={version}"
-    # 7.4 has threads for comms as well, and does not use them for these messages.
+    # 7.4 has such threads as well, and uses the one that the widget last spoke from: here that of the cells.
     made.concurrent = request.param == "ipykernel 7.3"
     yield made
     made.close()
@@ -175,6 +152,37 @@ def test_clicks_while_a_cell_runs_are_answered_and_none_is_lost(kernel: Kernel) 
     assert len([each for each in kernel.answers if each["op"] == "heard"]) == 20
     assert kernel.state.get("error", {}) == {}
     assert kernel.run("print(b.selected, b.error, b.busy, end='')") == "praval://files/day-009.json {} "
+
+
+@pytest.mark.parametrize(
+    "version, first, waits",
+    [
+        ("ipykernel 6.31", "", True),
+        ("ipykernel 7.3", "b.refresh()", False),
+        ("installed", "b.refresh()", True),
+    ],
+)
+def test_a_click_while_a_cell_runs_is_answered_at_once_or_says_that_the_kernel_is_busy(
+    lab_page: LabPage, request: pytest.FixtureRequest, tmp_path: Path, version: str, first: str, waits: bool
+) -> None:
+    packages = VERSIONS[version]
+    spec = offered(lab_page, version, overlay(request, *packages) if packages else None)
+    lab = lab_page.open([SETUP % str(tmp_path / "files") + "b.path = 'memory'\nb"], spec=spec).run_all()
+    if packages:
+        assert lab.in_kernel("import ipykernel; print(ipykernel.__version__, end='')") in packages[0]
+    out = lab.output(0)
+    words, title = out.get_by_text("kernel busy, waiting…"), out.locator(".title")
+    out.get_by_role("row", name="day-003").click()
+    title.filter(has_text="day-003").wait_for()
+    with lab.busy(first):
+        out.get_by_role("row", name="day-004").click()
+        if waits:
+            words.wait_for()
+            assert title.inner_text() == "day-003"
+        title.filter(has_text="day-003" if waits else "day-004").wait_for()
+        assert words.is_visible() == waits
+    title.filter(has_text="day-004").wait_for()
+    words.wait_for(state="hidden")
 
 
 def test_with_ipywidgets_7_it_works_too(request: pytest.FixtureRequest, tmp_path: Path) -> None:

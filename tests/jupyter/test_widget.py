@@ -131,7 +131,7 @@ def test_python_may_delete(dm: DataManager, b: Any) -> None:
 
 def test_the_plain_browser_has_the_same_names(b: Any, dm: DataManager) -> None:
     plain = Browser(dm)
-    methods = {"references", "refs", "code", "snapshot", "refresh", "delete", "clear", "close"}
+    methods = {"references", "refs", "code", "snapshot", "refresh", "show_as", "delete", "clear", "close"}
     seen = {
         "path",
         "query",

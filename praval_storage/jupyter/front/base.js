@@ -41,6 +41,11 @@ function icon(kind) {
 
 const button = (label, onclick, props = {}) => h("button", { type: "button", class: "act", onclick, ...props }, label);
 
+/** A list to choose from, with its label before it. Options are pairs of value and words. */
+const choice = (label, options, current, change, mark) => h("label", { class: "choice" }, label,
+  h("select", { "data-focus": mark, onchange: (event) => change(event.target.value) },
+    options.map(([value, words]) => h("option", { value, selected: value === current }, words))));
+
 /** Only one of many elements is a tab stop; arrows go from one to the next. */
 function rove(box, selector, wanted) {
   const items = [...box.querySelectorAll(selector)];

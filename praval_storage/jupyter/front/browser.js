@@ -3,7 +3,7 @@
 /** Questions to the kernel, each with a number; says when the kernel is busy with a cell, or gone. */
 function wire(model, said) {
   const me = Math.random().toString(36).slice(2, 10), open = new Map();
-  let count = 0, dead = false, met = false, timer;
+  let count = 0, dead = false, met = false;
 
   function send(op, more) {
     if (dead) return null;
@@ -12,15 +12,18 @@ function wire(model, said) {
       model.send({ op, id, ...more });
     } catch {
       dead = true;
-      open.clear();
-      clearTimeout(timer);
+      forget();
       said("dead");
       return null;
     }
-    open.set(id, { heard: false, answer: null });
-    clearTimeout(timer);
-    timer = setTimeout(() => { if ([...open.values()].some((each) => !each.heard)) said(met ? "waiting" : "silent"); }, 1500);
+    // Each has its own time: who clicks again and again is to be told as well.
+    open.set(id, { heard: false, answer: null, timer: setTimeout(() => said(met ? "waiting" : "silent"), 1500) });
     return id;
+  }
+
+  function forget() {
+    for (const each of open.values()) clearTimeout(each.timer);
+    open.clear();
   }
 
   function take(message, buffers) {
@@ -28,6 +31,7 @@ function wire(model, said) {
     if (!question) return; // another view asked
     if (message.op === "heard") {
       question.heard = met = true;
+      clearTimeout(question.timer);
       if (!question.answer) open.delete(message.ask);
       if (![...open.values()].some((each) => !each.heard)) said("heard");
     } else if (question.answer && question.answer((buffers || []).map((each) => new Uint8Array(each.buffer || each, each.byteOffset || 0, each.byteLength)), message) !== false) {
@@ -38,7 +42,7 @@ function wire(model, said) {
   return {
     ask: (op, more = {}) => { send(op, more); },
     wait: (op, more, answer) => { const id = send(op, more); if (id) open.get(id).answer = answer; },
-    close: () => { clearTimeout(timer); model.off("msg:custom", take); },
+    close: () => { forget(); model.off("msg:custom", take); },
   };
 }
 
@@ -66,6 +70,11 @@ function delimiterView(model, choose) {
   return { element, draw };
 }
 
+const COSTS = {
+  "compute size": "lists everything below this place, an object store with one request for every 1 000 objects; it can be cancelled",
+  "exact count": "has the server count every record here, which takes long where there are many; it can be cancelled",
+};
+
 function render({ model, el }) {
   const root = h("div", { class: "pvb", role: "region", "aria-label": "Storage browser", tabindex: -1 });
   el.classList.add("pvb-host");
@@ -79,14 +88,14 @@ function render({ model, el }) {
   const spin = h("span", { class: "spin", hidden: true, "aria-hidden": "true" }), doing = h("span", { class: "doing", role: "status" });
   const filterNote = h("p", { class: "note filter-note", hidden: true });
   const delimiter = delimiterView(model, (by) => ask("delimit", { by }));
-  const mapped = button("map", () => ask("chart", {}), { "data-focus": "map", hidden: true });
-  const reload = button("refresh", () => ask("refresh"), { "data-focus": "refresh" });
+  const mapped = button("map", () => ask("chart", {}), { "data-focus": "map", hidden: true, title: "the vectors in the plane: reads up to 2 000 records with their vectors" });
+  const reload = button("refresh", () => ask("refresh"), { "data-focus": "refresh", title: "asks for this page again, and which providers there are" });
 
   // ---- the line below: errors, counts, pages
   const problem = h("span", { class: "problem", role: "alert" }), retry = button("retry", () => ask("retry"), { hidden: true, "data-focus": "retry" });
   const extent = h("span", { class: "extent" }), measured = h("span", { class: "extent" });
   const measure = button("", () => ask("measure"), { hidden: true, "data-focus": "measure" }), stop = button("cancel", () => ask("stop"), { hidden: true, "data-focus": "stop" });
-  const further = button("scan more", () => ask("scan_on"), { hidden: true, "data-focus": "further" });
+  const further = button("scan more", () => ask("scan_on"), { hidden: true, title: "looks at up to 10 000 more keys, from where the search stopped", "data-focus": "further" });
   const previous = button("‹ prev", () => ask("page", { page: model.get("page") - 1 }), { "data-focus": "previous" });
   const next = button("next ›", () => ask("page", { page: model.get("page") + 1 }), { "data-focus": "next" });
   const live = h("span", { class: "aloud", role: "status", "aria-live": "polite" });
@@ -164,6 +173,7 @@ function render({ model, el }) {
     measured.textContent = size.text || "";
     measure.hidden = !info.measures || !!size.running;
     measure.textContent = info.measures || "";
+    measure.title = COSTS[info.measures] || "";
     stop.hidden = !size.running;
     mapped.hidden = !info.mapped || mapping;
     filterNote.textContent = info.filter_note || "";

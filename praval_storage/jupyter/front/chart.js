@@ -9,7 +9,7 @@ function chartView({ model, ask, wait, root }) {
   const facts = h("p", { class: "dim facts" });
   const table = h("table", { role: "grid", "aria-label": "Points of the map" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "point"), h("th", { scope: "col" }, "title"), h("th", { scope: "col" }, "colour"))), list);
   const box = h("div", { class: "chart", hidden: true }, controls, h("div", { class: "plane" }, canvas, tip), facts, legend, h("div", { class: "scroll points" }, table));
-  let points = null, keys = [], titles = [], values = [], codes = null, number = -1, hidden = new Set(), hover = -1, drag = null, listed = LISTED;
+  let points = null, keys = [], names = [], titles = [], values = [], codes = null, number = -1, hidden = new Set(), hover = -1, drag = null, listed = LISTED;
 
   const chart = () => model.get("chart");
   const shown = (i) => !codes || !hidden.has(codes[i]);
@@ -18,21 +18,17 @@ function chartView({ model, ask, wait, root }) {
 
   // ---- controls
 
-  function choice(label, options, current, change) {
-    const select = h("select", { "data-focus": `chart ${label}`, onchange: (event) => change(event.target.value) },
-      options.map(([value, text]) => h("option", { value, selected: value === current }, text)));
-    return h("label", {}, `${label} `, select);
-  }
+  const pick = (label, options, current, change) => choice(label, options, current, change, `chart ${label}`);
 
   function drawControls() {
     const { vectors = [], vector, fields = [], colour = {}, sample_text: text, total, sampled } = chart();
     const again = (more) => ask("chart", { vector, colour: colour.field, sample: wanted(sampled), seed: chart().drawn, ...more });
     redraw(controls, () => controls.replaceChildren(
-      ...[vectors.length > 1 && choice("vector", vectors.map((each) => [each, each || "default"]), vector, (value) => again({ vector: value, seed: 0 })),
-        choice("colour by", [["", "nothing"], ...fields.map((each) => [each, each])], colour.field || "", (field) => ask("colour", { field })),
-        total > SAMPLES[0] && choice("sample", SAMPLES.filter((each, i) => !i || SAMPLES[i - 1] < total).map((each) => [String(each), String(each)]), String(wanted(sampled)), (sample) => again({ sample: Number(sample) })),
-        h("span", { class: "dim" }, text || ""), total > sampled && button("resample", () => again({}), { "data-focus": "resample" }),
-        button("show rows", () => ask("undraw"), { "data-focus": "undraw" })].filter(Boolean)), () => box);
+      ...[vectors.length > 1 && pick("vector", vectors.map((each) => [each, each || "default"]), vector, (value) => again({ vector: value, seed: 0 })),
+        pick("colour by", [["", "nothing"], ...fields.map((each) => [each, each])], colour.field || "", (field) => ask("colour", { field })),
+        total > SAMPLES[0] && pick("sample", SAMPLES.filter((each, i) => !i || SAMPLES[i - 1] < total).map((each) => [String(each), String(each)]), String(wanted(sampled)), (sample) => again({ sample: Number(sample) })),
+        h("span", { class: "dim" }, text || ""), total > sampled && button("resample", () => again({}), { "data-focus": "resample", title: "another sample: reads as many records with their vectors again" }),
+        button("show rows", () => ask("undraw"), { "data-focus": "undraw", title: "the table of the records again" })].filter(Boolean)), () => box);
   }
 
   const wanted = (sampled) => SAMPLES.find((each) => each >= sampled) || SAMPLES[SAMPLES.length - 1];
@@ -59,7 +55,7 @@ function chartView({ model, ask, wait, root }) {
     const some = order.slice(0, listed);
     const value = (i) => codes && colour[codes[i]] ? [mark(colour[codes[i]]), ` ${values[i] || colour[codes[i]].label}`] : [];
     redraw(table, () => list.replaceChildren(...some.map((i) => h("tr", { tabindex: -1, "data-focus": `point ${keys[i]}`, "data-key": keys[i], "aria-selected": String(keys[i] === anchor), onclick: () => ask("select_key", { key: keys[i] }) },
-      h("td", { class: "name" }, keys[i], near.has(keys[i]) ? h("span", { class: "tag" }, "neighbour") : null), h("td", {}, titles[i]), h("td", {}, ...value(i)))),
+      h("td", { class: "name", title: names[i] }, names[i], near.has(keys[i]) ? h("span", { class: "tag" }, "neighbour") : null), h("td", { class: "words", title: titles[i] }, titles[i]), h("td", {}, ...value(i)))),
       ...(order.length > some.length ? [h("tr", {}, h("td", { colspan: 3 }, button(`show ${Math.min(LISTED, order.length - some.length)} more of ${order.length}`, () => { listed += LISTED; drawList(); }, { "data-focus": "more points" })))] : [])),
       () => list.querySelector("tr") || root);
     rove(list, "tr[data-focus]", list.querySelector("[aria-selected=true]"));
@@ -135,7 +131,7 @@ function chartView({ model, ask, wait, root }) {
     tip.hidden = hover < 0;
     if (hover < 0) return;
     const [x, y] = geometry().at(hover);
-    tip.textContent = [keys[hover], titles[hover], values[hover]].filter(Boolean).join(" · ");
+    tip.textContent = [names[hover], titles[hover], values[hover]].filter(Boolean).join(" · ");
     tip.style.left = `${Math.min(x + 10, canvas.clientWidth - 40)}px`;
     tip.style.top = `${y + 10}px`;
   });
@@ -184,7 +180,7 @@ function chartView({ model, ask, wait, root }) {
       points = new Float32Array(floats.buffer.slice(floats.byteOffset, floats.byteOffset + floats.byteLength));
       codes = new Uint8Array(buffers[1].buffer, buffers[1].byteOffset, buffers[1].byteLength);
       if (!codes.length) codes = null;
-      ({ keys, titles, values } = JSON.parse(new TextDecoder().decode(buffers[2])));
+      ({ keys, names, titles, values } = JSON.parse(new TextDecoder().decode(buffers[2])));
       drawList();
       paint();
     });

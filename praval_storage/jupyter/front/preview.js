@@ -30,19 +30,20 @@ function previewView({ model, ask, wait, root, say }) {
   }
 
   function text(part) {
-    const more = part.more ? button(`show all, ${part.more} bytes more`, () => ask("in_full", { uri: model.get("selected") }), { "data-focus": "in full" }) : null;
+    // In full is up to 16 MB of a text, and 64 kB of a hex dump.
+    const all = part.type === "text" || part.more < 65000 ? "show all" : "show more";
+    const more = part.more ? button(`${all}, ${part.more} bytes more`, () => ask("in_full", { uri: model.get("selected") }), { "data-focus": "in full" }) : null;
     return [h("pre", { tabindex: 0, "aria-label": "Text" }, part.text), more];
   }
 
   function picture(part) {
-    const image = h("img", { alt: part.alt });
-    const size = part.width ? `${part.width} × ${part.height} px` : "";
+    const image = h("img", { alt: part.alt, width: part.width, class: part.width ? "drawn" : null });
     wait("blob", { blob: part.blob }, ([bytes]) => {
       const url = URL.createObjectURL(new Blob([bytes], { type: part.mime }));
       urls.push(url);
       image.src = url;
     });
-    return h("figure", {}, image, size ? h("figcaption", { class: "dim" }, size) : null);
+    return h("figure", {}, image, part.width ? h("figcaption", { class: "dim" }, part.alt) : null);
   }
 
   const sparkline = (part) => h("figure", {}, h("img", { class: "spark", src: part.src.startsWith("data:image/svg+xml;") ? part.src : null, alt: part.alt }),
@@ -59,10 +60,10 @@ function previewView({ model, ask, wait, root, say }) {
   function actions(preview, snippet) {
     const uri = preview.uri, asked = model.get("confirm"), words = model.get("read_only");
     if (asked.uri === uri) return question(asked);
-    const copied = button("copy snippet", () => copy(preview.snippet, (word) => { copied.textContent = word; say(word); }, snippet), { "data-focus": "copy" });
-    const load = button("download", () => download(uri, snippet), { "data-focus": "download" });
-    const drop = words ? h("span", { class: "dim", title: words }, "read-only") :
-      model.get("table").no_delete ? null : button("delete…", () => ask("ask_delete", { uri }), { class: "act danger", "data-focus": "delete" });
+    const copied = button("copy snippet", () => copy(preview.snippet, (word) => { copied.textContent = word; say(word); }, snippet), { "data-focus": "copy", title: "Python that reads this record" });
+    const load = button("download", () => download(uri, snippet), { "data-focus": "download", title: "the bytes as they are stored" });
+    const drop = words ? h("span", { class: "dim" }, `read-only: ${words}`) :
+      button("delete…", () => ask("ask_delete", { uri }), { class: "act danger", "data-focus": "delete", title: "asks first" });
     return h("div", { class: "actions" }, copied, load, drop);
   }
 
@@ -87,6 +88,10 @@ function previewView({ model, ask, wait, root, say }) {
     });
   }
 
+  /** What has no body, as a row of a table or a hash, can be shown in one way only. */
+  const formats = ({ formats: known = [], as }) => known.length ?
+    choice("show as", [["", "automatic"], ...known], as, (format) => ask("show_as", { format }), "show as") : null;
+
   // ---- all of it
 
   function nothing() {
@@ -97,18 +102,17 @@ function previewView({ model, ask, wait, root, say }) {
   function content() {
     const preview = model.get("preview");
     if (!preview.kind) return [nothing()];
-    const name = preview.key.split("/").filter(Boolean).pop() || preview.key;
     const snippet = h("pre", { class: "snippet", hidden: true, tabindex: 0, "aria-label": "Text to copy" });
     const facts = preview.facts.map(([key, value]) => [h("dt", {}, key), h("dd", {}, value)]);
-    return [h("p", { class: "title", title: preview.uri }, name), h("p", { class: "dim uri" }, preview.uri), actions(preview, snippet), snippet,
-      h("dl", {}, facts), preview.notes.map((note) => h("p", { class: "note" }, note)), ...preview.parts.map((part) => (PARTS[part.type] || (() => null))(part))];
+    return [h("p", { class: "title", title: preview.uri }, preview.name), h("p", { class: "dim uri" }, preview.uri), actions(preview, snippet), snippet,
+      h("dl", {}, facts), formats(preview), preview.notes.map((note) => h("p", { class: "note" }, note)), ...preview.parts.map((part) => (PARTS[part.type] || (() => null))(part))];
   }
 
   let drawn = null, slow;
   function draw() {
     const preview = model.get("preview"), confirm = model.get("confirm"), asked = confirm.uri || "", locked = model.get("read_only");
     // What is there stays: a redraw would close what was opened and fetch images anew.
-    if (preview.kind && drawn && drawn.preview === preview && drawn.confirm === confirm && drawn.locked === locked) return;
+    if (preview.kind && drawn && drawn.preview === preview && drawn.confirm === confirm && drawn.locked === locked) return settle(preview);
     clearTimeout(slow);
     // An old preview stays for a moment: a fast answer replaces it without a flash of nothing.
     if (!preview.kind && model.get("selected") && drawn && model.get("busy")) slow = setTimeout(show, 150);
@@ -121,6 +125,11 @@ function previewView({ model, ask, wait, root, say }) {
       if (asked && asked !== before) box.querySelector("[data-focus=keep]").focus();
       drawn = { preview, asked, confirm, locked };
     }
+  }
+  /** A format that could not be had, because its provider failed, is not the one that is shown. */
+  function settle(preview) {
+    const pick = box.querySelector("[data-focus='show as']");
+    if (pick && !model.get("busy")) pick.value = preview.as;
   }
   return { element: box, draw, close: () => { clearTimeout(slow); release(); } };
 }

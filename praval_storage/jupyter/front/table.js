@@ -15,29 +15,28 @@ function tableView({ model, ask, root, ticking }) {
   const home = () => rows()[0] || root;
 
   function header(column) {
-    const sort = model.get("sort"), up = sort === column.path, down = sort === `-${column.path}`;
-    const next = up ? `-${column.path}` : down ? "" : column.path;
-    return h("th", { scope: "col", class: column.kind === "number" ? "number" : null, "aria-sort": up ? "ascending" : down ? "descending" : "none" },
+    const sort = model.get("table").ordered === false ? "" : model.get("sort"), up = sort === column.path, down = sort === `-${column.path}`;
+    const now = model.get("sort"), next = now === column.path ? `-${column.path}` : now === `-${column.path}` ? "" : column.path;
+    return h("th", { scope: "col", class: { number: "number", format: "kind" }[column.kind === "number" ? "number" : column.path], "aria-sort": up ? "ascending" : down ? "descending" : "none" },
       h("button", { type: "button", class: "sort", "data-focus": `sort ${column.path}`, onclick: () => ask("sort", { by: next }) },
         column.name, h("span", { class: "arrow", "aria-hidden": "true" }, up ? " ▲" : down ? " ▼" : "")),
       column.note ? h("div", { class: "marks" }, column.note) : null);
   }
 
   function place(line, columns) {
-    const extent = [line.count && `${line.count} records`, line.size].filter(Boolean).join(", ");
+    const rest = columns.slice(1).map((column) => column.path === "format" ? h("td", { class: "kind dim" }, line.kind)
+      : h("td", { class: "number dim" }, column.path === "size" ? line.size : ""));
     return h("tr", { class: "place", tabindex: -1, "data-focus": `place ${line.id}`, "aria-selected": "false", onclick: () => ask("go", { path: line.id }) },
-      h("td", { title: line.name }, icon(line.kind), line.name),
-      columns > 1 ? h("td", { class: "dim" }, line.kind) : null,
-      columns > 2 ? h("td", { class: "number dim", colspan: columns - 2 }, extent) : null);
+      h("td", { class: "name", title: [line.name, line.count].filter(Boolean).join(" · ") }, icon(line.kind), line.name, h("span", { class: "dim many" }, line.count)), rest);
   }
 
   function cells(row, columns) {
     let field = 0;
     return columns.map((column) => {
       if (column.kind === "data") return valueCell(row.cells[field++] || { text: "", kind: "null" });
-      if (column.path === "key") return h("td", { class: "name", title: row.key }, row.name || "<empty>");
+      if (column.path === "key") return h("td", { class: "name", title: row.name }, row.name);
       if (column.path === "size") return h("td", { class: "number" }, row.size_text);
-      if (column.path === "format") return h("td", {}, h("span", { class: "tag" }, row.kind));
+      if (column.path === "format") return h("td", { class: "kind" }, h("span", { class: "tag" }, row.kind));
       if (column.path === "expires_at") return h("td", { class: "ttl" }, ticking(row));
       return h("td", { class: "dim", title: row.updated || "not known" }, ago(row.age));
     });
@@ -55,15 +54,17 @@ function tableView({ model, ask, root, ticking }) {
     return table.places && table.places.length ? "No records directly here: open a place above." : "Nothing here yet.";
   }
 
-  let drawn = "";
+  let drawn = [];
   function draw() {
     const table = model.get("table"), columns = table.columns || [], places = table.places || [], records = model.get("rows");
-    const same = JSON.stringify([columns, places, records, model.get("sort"), model.get("path"), records.length ? "" : nothing(table)]);
-    if (same !== drawn) {
-      drawn = same;
+    // The rows, which may be many, are another array only when they are others.
+    const now = [records, JSON.stringify({ ...table, measured: null, filter_note: null }), model.get("sort"), model.get("path"), records.length ? "" : nothing(table)];
+    if (now.some((each, i) => each !== drawn[i])) {
+      drawn = now;
+      grid.className = columns.some((each) => each.kind === "data") ? "" : "plain";
       redraw(grid, () => {
         head.replaceChildren(...columns.map(header));
-        const found = [...places.map((each) => place(each, columns.length)), ...records.map((row) => record(row, columns))];
+        const found = [...places.map((each) => place(each, columns)), ...records.map((row) => record(row, columns))];
         const words = records.length ? "" : nothing(table);
         body.replaceChildren(...found, ...(words ? [h("tr", {}, h("td", { class: "empty", colspan: Math.max(1, columns.length) }, words))] : []));
       }, home);

@@ -17,7 +17,7 @@ function treeView({ model, ask, root }) {
     const counted = line.count || line.size, here = model.get("path") === line.id;
     return h("div", { role: "treeitem", class: "item", "data-focus": line.id, tabindex: -1, "aria-level": line.level,
       "aria-expanded": line.open == null ? null : String(line.open), "aria-selected": String(here),
-      style: `--level:${line.level}`, title: [line.label, line.count, line.size, line.note].filter(Boolean).join(" · "),
+      style: `--level:${line.level}`, title: [line.label, line.records, line.size, line.note].filter(Boolean).join(" · "),
       onclick: (event) => event.target.closest(".twisty") ? ask("open", { path: line.id }) : ask("go", { path: line.id }) },
       h("span", { class: "twisty", "aria-hidden": "true" }, line.open == null ? "" : line.open ? "▾" : "▸"),
       icon(line.kind), h("span", { class: "label" }, line.label),

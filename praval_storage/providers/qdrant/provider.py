@@ -166,8 +166,8 @@ class QdrantProvider(
             )
         return self._embed(text)
 
-    def sample_vectors(self, limit: int, seed: int) -> VectorSample:
-        return sampling.sample(self._engine, self._rules, limit, seed)
+    def sample_vectors(self, limit: int, seed: int, keys: Sequence[str] | None = None) -> VectorSample:
+        return sampling.sample(self._engine, self._rules, limit, seed, keys)
 
     def vectors_of(self, keys: Sequence[str]) -> list[Any]:
         return sampling.vectors_of(self._engine, self._rules, keys)

@@ -53,6 +53,17 @@ class PreviewTests(Suite):
             assert not [note for note in seen["notes"] if "cannot be read" in note], (name, seen["notes"])
 
     @needs(RecordProvider)
+    def test_every_body_can_be_asked_for_in_any_format(self, dm: DataManager, storage_type: str) -> None:
+        for name, value, _ in ROUND_TRIP_VALUES:
+            reference = dm.store(value, storage_type, "value")
+            formats = [format for format, _ in look(dm, reference.uri)["formats"]]
+            assert formats == ["text", "json", "hex", "float32", "float64"], name
+            for as_ in formats:
+                seen = look(dm, reference.uri, as_=as_)
+                assert (seen["as"], bool(seen["parts"] or seen["notes"])) == (as_, True), name
+            assert look(dm, reference.uri, as_="hex")["kind"] == "bytes", name
+
+    @needs(RecordProvider)
     def test_hostile_names_and_values_are_text(self, dm: DataManager, storage_type: str) -> None:
         key = HOSTILE.replace("\0", "").replace("\n", "").replace("/", "").replace("\u202e", "")
         for value in ({HOSTILE: [HOSTILE, {HOSTILE: HOSTILE}]}, HOSTILE.replace("\0", ""), HOSTILE.encode()):
@@ -122,9 +133,9 @@ class PreviewTests(Suite):
             found.neighbours("nowhere")
 
 
-def look(dm: DataManager, uri: str) -> dict[str, Any]:
+def look(dm: DataManager, uri: str, as_: str | None = None) -> dict[str, Any]:
     """The payload of a preview that has all its forms."""
-    preview = dm.preview(uri)
+    preview = dm.preview(uri, as_=as_)
     payload: dict[str, Any] = json.loads(json.dumps(preview.payload(), allow_nan=False))
     markup = Markup(preview._repr_html_())
     assert markup.tags <= TAGS

@@ -54,7 +54,7 @@ class AbleProvider(InMemoryProvider, CanSearch, HasVectors, HasCollections):
     def embed(self, text: str) -> Any:
         return [float(len(text))]
 
-    def sample_vectors(self, limit: int, seed: int) -> VectorSample:
+    def sample_vectors(self, limit: int, seed: int, keys: Sequence[str] | None = None) -> VectorSample:
         return VectorSample((), 0, 0)
 
     def vectors_of(self, keys: Sequence[str]) -> list[Any]:
