@@ -673,8 +673,14 @@ class TestRedis:
     def test_names_that_are_no_legal_keys_are_counted(
         self, dm: DataManager, provider: RedisProvider, client: redis.Redis
     ) -> None:
-        client.set(provider.settings.prefix.encode() + b"\xff", "v")
-        assert "1 names are no legal keys" in dm.look("redis", Look(budget=10**9)).note
+        dm.store(1, "redis", "k")
+        for name in (b"\xff", b"a//b"):
+            client.set(provider.settings.prefix.encode() + name, "v")
+        assert "2 names are no legal keys" in dm.look("redis", Look(budget=10**9)).note
+        result = dm.query("redis", limit=None)
+        assert (result.keys, result.plan.hint) == (["k"], "2 names passed over: no legal key")
+        by_key = dm.query("redis", {"key": "k"})
+        assert (by_key.keys, by_key.plan.hint) == (["k"], None)
 
     def test_an_order_is_made_of_few_keys_and_not_of_many(
         self, dm: DataManager, monkeypatch: pytest.MonkeyPatch

@@ -207,6 +207,7 @@ class BrowsingTests(Suite):
         found = [row.key for seen in answer for row in seen.rows]
         assert sorted(found) == sorted(expected)
         assert found == expected or not all(seen.ordered for seen in answer)
+        assert all(seen.ordered or "not sorted by" in seen.note for seen in answer)
         assert all(len(seen.next or "") < 10_000 for seen in answer)
 
     @needs(RecordProvider, CanQuery)
@@ -238,6 +239,7 @@ class BrowsingTests(Suite):
                 look = Look(home(provider), where=parse(where), order=order, limit=5, budget=4)
                 for seen in pages_of(dm, storage_type, look):
                     assert not seen.stopped or seen.next is not None
+                    assert seen.ordered or "not sorted by" in seen.note
 
     @needs(RecordProvider, CanQuery)
     def test_what_has_expired_is_not_shown(
