@@ -562,8 +562,12 @@ class TestPostgreSQL:
                 "CREATE VIEW slow AS SELECT n, pg_sleep(5)::text FROM generate_series(1, 100) n"
             )
         monkeypatch.setattr(postgresql_browsing, "SECONDS", 1)
-        with pytest.raises(StorageTimeoutError, match="was given 1 s for this page"):
-            dm.look("pg", Look(dotted(schema, "slow")))
+        path = dotted(schema, "slow")
+        for look in (Look(path), Look(path, order=parse_order("-data.n")), Look(path, text="x")):
+            with pytest.raises(StorageTimeoutError, match="was given 1 s for this page"):
+                dm.look("pg", look)
+        with pytest.raises(StorageTimeoutError, match="was given 1 s for this count"):
+            list(dm.measure("pg", path))
         dm.store(1, "pg", "k")
         assert dm.retrieve_by_key("pg", "k") == 1
 
