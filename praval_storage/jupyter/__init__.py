@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from praval_storage.base import BaseStorageProvider
+from praval_storage.jupyter.address import parse_address
 from praval_storage.jupyter.controller import PAGE_SIZE, Browser
 from praval_storage.jupyter.lanes import Lanes
 from praval_storage.jupyter.outline import Looker
@@ -23,9 +24,13 @@ if TYPE_CHECKING:
 
 __all__ = ["PAGE_SIZE", "Browser", "browse", "browse_provider", "browse_result"]
 
-PATIENCE = 3.0
-"""Seconds the first page has to come before the browser is shown without it. What is saved of a notebook is
-what was there when it was shown, and a cell that goes on with ``b.rows`` wants some."""
+PATIENCE_KNOWN = 3.0
+"""Seconds the first page of a provider that has answered before has to come before the browser is shown
+without it. What is saved of a notebook is what was there when it was shown, and a cell that goes on with
+``b.rows`` wants some."""
+PATIENCE = 1.5
+"""The same where nobody knows whether there is a server: a little more than loading the slowest driver and
+its first answer take. Rows that come later are in the widget all the same."""
 HINT = "For the live browser: pip install 'praval_storage[jupyter]', then restart the kernel"
 
 
@@ -45,8 +50,9 @@ def browse(
     made = partial(Browser, dm, path, look=look, **given)
     if widget is None:
         return made(hint=hint)
+    patience = _patience(dm, path)
     browser = made(lanes=Lanes())
-    browser.wait_for_first_page(PATIENCE)
+    browser.wait_for_first_page(patience)
     shown: BrowserWidget = widget(browser)
     return shown
 
@@ -63,6 +69,12 @@ def browse_result(result: RowSequence[Any], *, static: bool = False) -> BrowserW
     """The browser of the records of one result, which stays as it is: read-only."""
     dm, look = shelf(result)
     return browse(dm, result.storage_type, read_only=True, static=static, look=look)
+
+
+def _patience(dm: DataManager, path: str) -> float:
+    name = parse_address(path, dm.providers).storage_type
+    known = name in dm.providers and dm.providers.last_call(name).status == "up"
+    return PATIENCE_KNOWN if known else PATIENCE
 
 
 def _widget() -> tuple[type[BrowserWidget] | None, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import monotonic
 from typing import Any
 
 from praval_storage.base import HasVersions
@@ -12,6 +11,7 @@ from praval_storage.errors import StorageError, StoragePermissionError
 from praval_storage.jupyter.core import Changes, Core, Task
 from praval_storage.jupyter.lanes import Job
 from praval_storage.jupyter.pages import Pages
+from praval_storage.jupyter.state import Json
 from praval_storage.jupyter.viewing import Viewing
 from praval_storage.places import Measured
 from praval_storage.reference import DataReference
@@ -20,8 +20,6 @@ DOWNLOAD = 50_000_000
 """Bytes that are sent to the browser at most; beyond there is a link or the snippet."""
 PIECE = 512_000
 """Bytes in one message: some hubs refuse more than a few megabytes."""
-PAUSE = 0.2
-"""Seconds between two running totals."""
 
 VERSIONED = "The bucket keeps versions: this adds a delete marker, and what was stored stays below it."
 
@@ -88,13 +86,17 @@ class Actions:
         if not uri:
             return None
         name = DataReference.from_uri(uri)
-        task = Task("delete", name.storage_type, f"deleting {name.key}", self._pages.refresh)
+        # Another deletion must not replace this one, and trying it again takes both steps again.
+        task = Task(f"delete {uri}", name.storage_type, f"deleting {name.key}", None)
         self._core.set({"confirm": {}})
+        address = self._pages.address
 
         def then(was_there: bool) -> Changes:
-            self._viewing.select("")
-            self._pages.refresh()
-            return {"notice": f"deleted {uri}" if was_there else f"{uri} was gone already"}
+            if self._core.state.selected == uri:
+                self._viewing.select("")
+            if self._pages.address == address and not self._core.waits("list"):
+                self._pages.refresh()
+            return self._pages.remark(f"deleted {uri}" if was_there else f"{uri} was gone already")
 
         return self._core.ask(task, lambda: self._core.dm.delete(name), then)
 
@@ -103,13 +105,17 @@ class Actions:
 
         Args:
             uri: The record.
-            ask: Number of the question, so that the view that asked takes the answer.
+            ask: Number of the question, so that the view that asked takes the answer; where there is none
+                to give, that is answered.
             send: Takes a message and its buffers.
         """
         name = DataReference.from_uri(uri)
-        task = Task(
-            "download", name.storage_type, f"fetching {name.key}", lambda: self.download(uri, ask, send)
-        )
+
+        def failed() -> Changes:
+            send({"op": "nothing", "ask": ask}, [])
+            return {}
+
+        task = Task(f"download {ask}", name.storage_type, f"fetching {name.key}", None, failed)
 
         def work() -> None:
             with self._core.dm.open(name) as source:
@@ -124,33 +130,27 @@ class Actions:
     def measure(self) -> Job:
         """Count what is in the place that is shown, with running totals."""
         name, place = self._pages.address
-        task = Task("measure", name, f"measuring {place or name}", self.measure, lane=f"measure {name}")
-
-        number = self._core.number("measure") + 1
-
-        def work() -> Measured | None:
-            shown, last = 0.0, None
-            for last in self._core.dm.measure(name, place):
-                if not self._core.current("measure", number):
-                    return None
-                if not last.done and monotonic() - shown >= PAUSE:
-                    shown = monotonic()
-                    self._core.set(self._measured(last))
-            return last
-
-        return self._core.ask(task, work, lambda last: self._measured(last) if last else {})
+        lane, words = f"measure {name}", f"measuring {place or name}"
+        task = Task("measure", name, words, self.measure, self._halted, lane)
+        return self._core.follow(task, lambda: self._core.dm.measure(name, place), self._measured)
 
     def stop(self) -> None:
         """Measure no further; what was counted stays as at least so much."""
-        self._core.forget("measure")
         with self._core.lock:
-            measured = {**self._core.state.table.get("measured", {}), "running": False}
-            self._core.set({"table": {**self._core.state.table, "measured": measured}})
+            self._core.forget("measure")
+            self._core.set(self._halted())
 
     def _measured(self, measured: Measured) -> Changes:
         parts = [measured.records.words("record"), measured.size.bytes() if measured.size else ""]
         words = ", ".join(filter(None, parts))
-        known = {"text": words, "running": not measured.done}
+        return self._counted({"text": words, "running": not measured.done})
+
+    def _halted(self) -> Changes:
+        known = self._pages.measured
+        return self._counted({**known, "running": False}) if known else {}
+
+    def _counted(self, known: Json) -> Changes:
+        self._pages.measured = known
         return {"table": {**self._core.state.table, "measured": known}}
 
     def _link(self, name: DataReference) -> dict[str, Any]:

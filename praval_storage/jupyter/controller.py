@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
+from praval_storage.display import printable
 from praval_storage.errors import ConfigurationError
 from praval_storage.jupyter import static
 from praval_storage.jupyter.actions import Actions, Send
 from praval_storage.jupyter.address import parse_address
 from praval_storage.jupyter.code import view_as_code
 from praval_storage.jupyter.core import Core, Task, Watcher
+from praval_storage.jupyter.expiry import Expiry
 from praval_storage.jupyter.lanes import Job, Lanes
 from praval_storage.jupyter.outline import Looker, Outline
 from praval_storage.jupyter.pages import Pages
@@ -22,6 +24,9 @@ from praval_storage.reference import DataReference
 PAGE_SIZE = 25
 
 Message = Mapping[str, Any]
+
+_UNASKED = frozenset({"hello", "blob", "points", "expired", "retry"})
+"""What a page asks for by itself, or what needs the last error: nobody has gone on."""
 
 
 class Browser:
@@ -65,6 +70,7 @@ class Browser:
         )
         self._viewing = Viewing(self._core, self._pages)
         self._actions = Actions(self._core, self._pages, self._viewing)
+        self._expiry = Expiry(self._core, self._pages)
         self._hint = hint
         self._outline.delimit(parse_address(path, dm.providers).storage_type, delimiter)
         self._opening = self._pages.go(path)
@@ -154,6 +160,7 @@ class Browser:
             "selected": self._viewing.select,
             "selected_ids": self._viewing.choose,
         }
+        self._core.pardon()
         job = setters[name](value)
         if wait and job is not None:
             job.wait()
@@ -216,6 +223,7 @@ class Browser:
 
     def refresh(self) -> None:
         """Ask for the page again, and see whether providers have come or gone."""
+        self._core.pardon()
         _wait(self._pages.refresh())
 
     def show_as(self, format: str = "") -> None:
@@ -235,7 +243,9 @@ class Browser:
         Raises:
             StoragePermissionError: The browser, or the place, is read-only.
         """
+        self._core.pardon()
         _wait(self._actions.delete())
+        _wait(self._pages.listing)
 
     def clear(self) -> None:
         """Forget what was seen, so that a notebook that is saved now holds nothing of it."""
@@ -249,19 +259,32 @@ class Browser:
         """Have a function told of every change: names and values."""
         self._core.watch(watcher)
 
-    def handle(self, message: Message, send: Send) -> Job | None:
-        """Do what the front end asks for.
+    def handle(self, message: object, send: Send) -> Job | None:
+        """Do what the front end asks for; what is malformed is shown as an error, and answered with nothing.
 
         Args:
-            message: ``op`` and its operands.
+            message: An object: ``op`` and its operands.
             send: Takes an answer that is not part of the state, and its buffers.
         """
+        given: Message = message if isinstance(message, Mapping) else {}
+        op = str(given.get("op"))
+        if op not in _UNASKED:
+            self._core.pardon()
         try:
-            return self._ops(message, send)[str(message.get("op"))]()
+            return self._ops(given, send).get(op, lambda: _malformed("op", given.get("op")))()
         except Exception as error:  # noqa: BLE001 - it would vanish in a log nobody opens
-            words = f"doing {message.get('op')!r}"
-            self._core.fail(Task("message", self._pages.address.storage_type, words, lambda: None), error)
+            self.refuse(f"doing {op!r}", error)
+            send({"op": "nothing", "ask": given.get("id")}, [])
             return None
+
+    def refuse(self, words: str, error: Exception) -> None:
+        """Show why what a page asked for is not even begun; who asks for something else has seen it.
+
+        Args:
+            words: What it was: "setting sort".
+            error: Why.
+        """
+        self._core.fail(Task("message", "", words, None), error)
 
     def _ops(self, message: Message, send: Send) -> dict[str, Callable[[], Job | None]]:
         pages, outline, viewing, actions = self._pages, self._outline, self._viewing, self._actions
@@ -269,11 +292,11 @@ class Browser:
         return {
             "hello": self._welcome,
             "go": lambda: pages.go(given("path")),
-            "open": lambda: outline.toggle(given("path"), message.get("want"), pages.address),
+            "open": lambda: outline.toggle(given("path"), _flag(message, "want"), pages.address),
             "more": lambda: outline.more(given("path"), pages.address),
             "query": lambda: self._filter(given("text")),
             "sort": lambda: pages.order_by(given("by")),
-            "page": lambda: pages.turn_to(int(message.get("page") or 0)),
+            "page": lambda: pages.turn_to(_number(message, "page")),
             "delimit": lambda: pages.delimit(given("by")),
             "scan_on": pages.scan_on,
             "select": lambda: viewing.select(given("uri")),
@@ -285,15 +308,16 @@ class Browser:
             "delete": lambda: actions.confirm_delete(given("uri")),
             "retry": self._core.retry,
             "refresh": pages.refresh,
+            "expired": lambda: self._expiry.ask(_texts(message, "uris")),
             "download": lambda: actions.download(given("uri"), given("id"), send),
             "measure": actions.measure,
             "stop": actions.stop,
             "blob": lambda: self._blob(message, send),
             "chart": lambda: self._chart(message),
-            "colour": lambda: viewing.recolour(message.get("field") or None),
+            "colour": lambda: viewing.recolour(given("field") or None),
             "undraw": viewing.undraw,
             "points": lambda: send({"op": "points", "ask": given("id")}, viewing.points()),
-            "choose": lambda: viewing.choose([str(key) for key in message.get("keys") or ()]),
+            "choose": lambda: viewing.choose(_texts(message, "keys")),
         }
 
     def _welcome(self) -> None:
@@ -308,17 +332,17 @@ class Browser:
 
     def _chart(self, message: Message) -> Job | None:
         return self._viewing.draw(
-            colour=message.get("colour") or None,
-            vector=message.get("vector"),
-            sample=int(message.get("sample") or 2_000),
-            seed=int(message.get("seed") or 0),
+            colour=str(message.get("colour") or "") or None,
+            vector=None if message.get("vector") is None else str(message.get("vector")),
+            sample=_number(message, "sample", 2_000),
+            seed=_number(message, "seed"),
         )
 
     def _blob(self, message: Message, send: Send) -> None:
-        preview = self._viewing.preview
-        index = int(message.get("blob") or 0)
-        if preview is not None and index < len(preview.blobs):
-            send({"op": "blob", "ask": str(message.get("id"))}, [preview.blobs[index]])
+        blobs = self._viewing.preview.blobs if self._viewing.preview else ()
+        index = _number(message, "blob")
+        found = [blobs[index]] if 0 <= index < len(blobs) else []
+        send({"op": "blob" if found else "nothing", "ask": str(message.get("id"))}, found)
 
     # -- how it looks without a front end
 
@@ -332,3 +356,22 @@ class Browser:
 def _wait(job: Job | None) -> None:
     if job is not None:
         job.wait()
+
+
+def _number(message: Message, name: str, default: int = 0) -> int:
+    value = message.get(name)
+    return default if value is None else value if isinstance(value, int) else _malformed(name, value)
+
+
+def _texts(message: Message, name: str) -> list[str]:
+    value = message.get(name)
+    return [str(each) for each in value] if isinstance(value, list) else _malformed(name, value)
+
+
+def _flag(message: Message, name: str) -> bool | None:
+    value = message.get(name)
+    return value if isinstance(value, bool | None) else _malformed(name, value)
+
+
+def _malformed(name: str, value: object) -> NoReturn:
+    raise ConfigurationError(f"{name} cannot be {printable(repr(value))}", hint="Reload the page")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import count
 from threading import RLock
+from time import monotonic
 from typing import Any, NamedTuple, TypeVar
 
 from praval_storage.display import printable
@@ -19,24 +21,36 @@ Changes = dict[str, Any]
 
 SLOW = 0.5
 """Seconds from which on a provider is called slow."""
+PAUSE = 0.2
+"""Seconds between two answers of a question that has running ones."""
 
 
 class Task(NamedTuple):
     """One question to a provider.
 
     Attributes:
-        kind: What a newer question of the same kind makes pointless: its answer is dropped.
-        storage_type: The provider.
+        kind: What a newer question of the same kind makes pointless: it may not even be asked, and its answer
+            is dropped. What has to be done in any case is of a kind of its own.
+        storage_type: The provider, ``""`` if none has a part in it.
         words: What is being done: "listing reports".
-        again: Asks the same once more.
+        again: Asks the same once more; ``None`` = that is not offered.
+        failed: What its failure changes besides.
         lane: The queue, when it is not the provider's own.
     """
 
     kind: str
     storage_type: str
     words: str
-    again: Callable[[], object]
+    again: Callable[[], object] | None
+    failed: Callable[[], Changes] | None = None
     lane: str = ""
+
+
+class Failure(NamedTuple):
+    """Why a question has no answer, as it is shown, and what asks again."""
+
+    shown: Changes
+    again: Callable[[], object] | None
 
 
 class Core:
@@ -54,9 +68,10 @@ class Core:
         self.state = state
         self._lanes = lanes
         self._watchers: list[Watcher] = []
+        self._count = count(1)
         self._numbers: dict[str, int] = {}
         self._busy: dict[str, str] = {}
-        self._again: Callable[[], object] | None = None
+        self._failures: dict[str, Failure] = {}
         self._last: dict[str, str] = {}
         self.set({"badges": self.badges()})
 
@@ -76,51 +91,68 @@ class Core:
 
     def ask(self, task: Task, work: Callable[[], T], then: Callable[[T], Changes]) -> Job:
         """Do a piece of work elsewhere; its answer changes what is shown unless somebody asked anew."""
-        # Names of records may be in them.
-        task = task._replace(words=printable(task.words, 120))
-        with self.lock:
-            number = self._numbers[task.kind] = self._numbers.get(task.kind, 0) + 1
-            self._busy[task.kind] = task.words
-            self.set({"busy": self._words()})
-        return self._lanes.submit(
-            task.lane or task.storage_type, task.kind, lambda: self._run(task, number, work, then)
-        )
+        return self._submit(task, lambda known, number: self._run(known, number, work, then))
+
+    def follow(self, task: Task, work: Callable[[], Iterator[T]], then: Callable[[T], Changes]) -> Job:
+        """Do a piece of work that has running answers; it ends when they are not wanted any more."""
+
+        def last(number: int) -> T | None:
+            shown, answer = 0.0, None
+            for answer in work():
+                with self.lock:
+                    if self._numbers.get(task.kind) != number:
+                        break
+                    if monotonic() - shown >= PAUSE:
+                        shown = monotonic()
+                        self.set(then(answer))
+            return answer
+
+        def done(answer: T | None) -> Changes:
+            return {} if answer is None else then(answer)
+
+        return self._submit(task, lambda known, number: self._run(known, number, lambda: last(number), done))
+
+    def waits(self, kind: str) -> bool:
+        """Whether an answer to this kind of question is still to come."""
+        return kind in self._numbers
 
     def forget(self, *kinds: str) -> None:
         """The answers to these kinds of questions are not wanted any more."""
         with self.lock:
             for kind in kinds:
-                self._numbers[kind] = self._numbers.get(kind, 0) + 1
+                self._numbers.pop(kind, None)
                 self._busy.pop(kind, None)
             self.set({"busy": self._words()})
 
-    def current(self, kind: str, number: int) -> bool:
-        """Whether the question with this number is still the last one of its kind."""
-        return self._numbers.get(kind) == number
+    def pardon(self, *, rows: bool = False) -> None:
+        """Somebody goes on, and has seen what went wrong.
 
-    def number(self, kind: str) -> int:
-        """Number of the last question of a kind."""
-        return self._numbers.get(kind, 0)
+        Args:
+            rows: Whether also that there are no rows is over; else it is to be seen until they come.
+        """
+        with self.lock:
+            kept = {} if rows else {kind: each for kind, each in self._failures.items() if kind == "list"}
+            self._failures = kept
+            self.set(self._failing())
 
     def retry(self) -> Job | None:
         """Ask again what failed last."""
-        again, self._again = self._again, None
+        again = next((each.again for each in reversed(self._failures.values())), None)
         job = again() if again else None
         return job if isinstance(job, Job) else None
 
     def fail(self, task: Task, error: Exception) -> None:
         """Show why a piece of work failed, and offer to try it again."""
         with self.lock:
-            self._again = task.again
-            self.set(
-                {"error": self._error(task, error), "badges": self.badges(), "notice": f"{task.words} failed"}
-            )
+            self._failures.pop(task.kind, None)
+            self._failures[task.kind] = Failure(self._error(task, error), task.again)
+            self.set({**self._failing(), "badges": self.badges(), "notice": f"{task.words} failed"})
 
     def close(self) -> None:
         """Drop what is queued and tell nobody any more."""
         with self.lock:
             self._watchers.clear()
-            self._numbers = {kind: number + 1 for kind, number in self._numbers.items()}
+            self._numbers.clear()
         self._lanes.close()
 
     def badges(self) -> dict[str, dict[str, str]]:
@@ -131,24 +163,46 @@ class Core:
         # A callback's exception would vanish in a log nobody opens: whatever happens is shown.
         try:
             answer = work()
-            with self.lock:
-                if self._settled(task, number):
-                    changed = then(answer)
-                    cleared: Changes = {"error": {}} if self.state.error.get("kind") == task.kind else {}
-                    self.set({"busy": self._words(), "badges": self.badges(), **cleared, **changed})
         except Exception as error:  # noqa: BLE001
             with self.lock:
                 if self._settled(task, number):
-                    self.set({"busy": self._words()})
-                    self.fail(task, error)
+                    self._failed(task, error)
+        else:
+            with self.lock:
+                if self._settled(task, number):
+                    self._answered(task, answer, then)
+
+    def _answered(self, task: Task, answer: T, then: Callable[[T], Changes]) -> None:
+        try:
+            changed = then(answer)
+            self._failures.pop(task.kind, None)
+            self.set({"busy": self._words(), "badges": self.badges(), **self._failing(), **changed})
+        except Exception as error:  # noqa: BLE001 - as above; also that of an observer
+            self._failed(task, error)
+
+    def _failed(self, task: Task, error: Exception) -> None:
+        self.set({"busy": self._words(), **(task.failed() if task.failed else {})})
+        self.fail(task, error)
 
     def _settled(self, task: Task, number: int) -> bool:
         """Note that an answer has come; whether it is still wanted."""
         self._last[task.storage_type] = f"{task.words}, {datetime.now(UTC):%H:%M:%S} UTC"
-        if not self.current(task.kind, number):
+        if self._numbers.get(task.kind) != number:
             return False
+        self._numbers.pop(task.kind)
         self._busy.pop(task.kind, None)
         return True
+
+    def _submit(self, task: Task, run: Callable[[Task, int], None]) -> Job:
+        task = task._replace(words=printable(task.words, 120))  # names of records may be in them
+        with self.lock:
+            number = self._numbers[task.kind] = next(self._count)
+            self._busy[task.kind] = task.words
+            self.set({"busy": self._words()})
+        return self._lanes.submit(task.lane or task.storage_type, task.kind, lambda: run(task, number))
+
+    def _failing(self) -> Changes:
+        return {"error": next((each.shown for each in reversed(self._failures.values())), {})}
 
     def _words(self) -> str:
         return next(reversed(self._busy.values()), "")
@@ -161,7 +215,7 @@ class Core:
             "class": type(error).__name__,
             "text": printable(str(error), 600),
             "where": where,
-            "retry": True,
+            "retry": task.again is not None,
         }
 
     def _badge(self, name: str) -> dict[str, str]:

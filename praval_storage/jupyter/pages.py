@@ -17,7 +17,7 @@ from praval_storage.jupyter.core import Changes, Core, Task
 from praval_storage.jupyter.lanes import Job
 from praval_storage.jupyter.outline import Looker, Outline
 from praval_storage.jupyter.question import Question, parse_question
-from praval_storage.jupyter.state import BLANK
+from praval_storage.jupyter.state import BLANK, Json
 from praval_storage.places import Look, Seen
 from praval_storage.records import MISSING
 
@@ -46,12 +46,18 @@ class Wanted(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A page that was asked for, all pages that are known by now, and what was asked and seen."""
+    """A page that was asked for, all pages that are known by now, and what was asked and seen.
+
+    Attributes:
+        further: How many times somebody looked further where a budget ended the page.
+    """
 
     page: int
     pages: list[Page]
+    storage_type: str
     look: Look
     seen: Seen
+    further: int = 0
 
 
 class Pages:
@@ -63,6 +69,13 @@ class Pages:
         outline: The tree, which learns from what is seen here.
         size: Rows and places on a page.
         read_only: Why nothing may be deleted anywhere, ``""`` if it may.
+
+    Attributes:
+        address: The place that is shown.
+        question: What its rows have to match.
+        answer: The page that is shown.
+        measured: What has been counted of the place, and whether that goes on.
+        listing: The last time that rows were asked for.
     """
 
     def __init__(self, core: Core, look: Looker, outline: Outline, size: int, read_only: str) -> None:
@@ -75,7 +88,10 @@ class Pages:
         self.address = Address()
         self.question = Question()
         self.answer: Answer | None = None
+        self.measured: Json = {}
+        self.listing: Job | None = None
         self._pages = [Page()]
+        self._remark = ""
 
     @property
     def delimiter(self) -> str | None:
@@ -88,7 +104,9 @@ class Pages:
         with core.lock:
             self.address = parse_address(path, core.dm.providers)
             self.question, self._pages, self.answer = Question(), [Page()], None
+            self.measured, self._remark = {}, ""
             core.forget("list", "preview", "measure", "chart", "reveal")
+            core.pardon(rows=True)
             delimiter = self._outline.used.get(self.address.storage_type, "")
             about = {"path": str(self.address), "delimiter": delimiter, "read_only": self._read_only}
             core.set({**BLANK, **about})
@@ -99,18 +117,31 @@ class Pages:
         return self._outline.enter(self.address) or job
 
     def refresh(self) -> Job | None:
-        """Ask for the page again, and see whether providers have come or gone."""
+        """Ask for the page again, as far as somebody looked, and see whether providers have come or gone."""
         with self._core.lock:
             self._outline.renew()
             self._core.set({"badges": self._core.badges(), **self._outline.drawn(self.address)})
-        return self.turn_to(self._core.state.page)
+            page, further = self._core.state.page, self.answer.further if self.answer else 0
+        return self.turn_to(page, further)
 
-    def turn_to(self, page: int) -> Job | None:
-        """Show another page, the last one there is if there are fewer."""
+    def turn_to(self, page: int, further: int = 0) -> Job | None:
+        """Show another page, the last one there is if there are fewer.
+
+        Args:
+            page: Its number.
+            further: How many times to look further where a budget ends it.
+        """
         if not self.address.storage_type:
             return None
         wanted = self._wanted()
-        return self._ask(lambda: self._reach(wanted, max(0, page)))
+
+        def work() -> Answer:
+            answer = self._reach(wanted, max(0, page))
+            while answer.seen.stopped and answer.seen.next is not None and answer.further < further:
+                answer = self._further(answer)
+            return answer
+
+        return self._ask(work)
 
     def ask_for(self, text: str) -> Job | None:
         """Show what matches the filter box; a text that is not a filter yet only changes a note."""
@@ -159,11 +190,15 @@ class Pages:
 
     def scan_on(self) -> Job | None:
         """Look further where a budget ended a page early, and add what is found to it."""
-        answer, name = self.answer, self.address.storage_type
+        answer = self.answer
         if answer is None or answer.seen.next is None:
             return None
-        look = replace(answer.look, token=answer.seen.next)
-        return self._ask(lambda: answer._replace(seen=_joined(answer.seen, self._look(name, look))))
+        return self._ask(lambda: self._further(answer))
+
+    def remark(self, words: str) -> Changes:
+        """Tell something, and once more with rows that are on their way: their notice would replace it."""
+        self._remark = words if self._core.waits("list") else ""
+        return {"notice": words}
 
     def _begin(self, **chosen: Any) -> None:
         """From the first page on, with nothing selected."""
@@ -174,7 +209,8 @@ class Pages:
     def _ask(self, work: Callable[[], Answer]) -> Job:
         words = f"listing {_short(self.address)}"
         task = Task("list", self.address.storage_type, words, lambda: self._ask(work))
-        return self._core.ask(task, work, self._shown)
+        self.listing = self._core.ask(task, work, self._shown)
+        return self.listing
 
     def _wanted(self) -> Wanted:
         with self._core.lock:
@@ -189,7 +225,11 @@ class Pages:
             at += 1
             pages[at:] = [Page(seen.next, pages[at - 1].before + len(seen.rows))]
             look, seen = self._page(wanted, pages[at])
-        return Answer(at, pages, look, seen)
+        return Answer(at, pages, wanted.address.storage_type, look, seen)
+
+    def _further(self, answer: Answer) -> Answer:
+        seen = self._look(answer.storage_type, replace(answer.look, token=answer.seen.next))
+        return answer._replace(seen=_joined(answer.seen, seen), further=answer.further + 1)
 
     def _page(self, wanted: Wanted, page: Page) -> tuple[Look, Seen]:
         (name, place), (text, where), sort, delimiter, _ = wanted
@@ -204,14 +244,24 @@ class Pages:
         return look, seen
 
     def _shown(self, answer: Answer) -> Changes:
-        page, self._pages, _, seen = answer
+        page, self._pages, seen = answer.page, answer.pages, answer.seen
         self.answer = answer
         if seen.next is not None:
             self._pages[page + 1 :] = [Page(seen.next, self._pages[page].before + len(seen.rows))]
         if page == 0 and self.question == Question() and not self._core.state.sort:
             self._outline.learn(self.address, seen)
         delimiter = self._outline.learn_delimiter(self.address.storage_type, seen)
-        return {"page": page, "delimiter": delimiter, **self.drawn(), **self._outline.drawn(self.address)}
+        shown = self.drawn()
+        notice = "; ".join(filter(None, [self._remark, shown["notice"]]))
+        self._remark = ""
+        about = {"page": page, "delimiter": delimiter, "notice": notice}
+        return {**shown, **self._outline.drawn(self.address), **about}
+
+    def showing(self, seen: Seen) -> Changes:
+        """What somebody else found out about the rows of the page."""
+        if self.answer is not None:
+            self.answer = self.answer._replace(seen=seen)
+        return self.drawn()
 
     def drawn(self) -> Changes:
         """What the page looks like now."""
@@ -226,6 +276,7 @@ class Pages:
             "filtered": bool(matching),
             "measures": table.measures(seen) if self._whole else "",
             "mapped": self._whole and isinstance(provider, HasVectors) and bool(seen.rows),
+            **({"measured": self.measured} if self.measured else {}),
         }
         return {
             "rows": table.rows_to_json(shown),

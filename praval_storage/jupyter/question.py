@@ -37,7 +37,7 @@ def _mapping(text: str) -> dict[str, Any]:
 def _value(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         pass  # then as Python writes it, with True, None and single quotes
     try:
         return ast.literal_eval(text)

@@ -45,7 +45,7 @@ class Viewing:
         self.map: VectorMap | None = None
         self._format = ""
         self._drawing: Drawing | None = None
-        self._asked = 0
+        core.watch(self._forget)
 
     def show_as(self, format: str) -> Job | None:
         """Show the record that is selected in another format, ``""`` = as its kind suggests.
@@ -69,7 +69,6 @@ class Viewing:
                 self._format = ""
             if name is None:
                 core.forget("preview")
-                self.preview = None
                 return None
         again = lambda: self.select(uri, in_full=in_full)  # noqa: E731 - it stands in a tuple
         task = Task("preview", name.storage_type, f"reading {name.key.rpartition('/')[2]}", again)
@@ -97,8 +96,8 @@ class Viewing:
 
     def redraw(self) -> Job | None:
         """Show the map of what the filter box leaves, if a map is shown or being made."""
-        asked = self._core.current("chart", self._asked)
-        return self._draw(self._drawing) if asked and self._drawing else None
+        is_wanted = bool(self._core.state.chart) or self._core.waits("chart")
+        return self._draw(self._drawing) if is_wanted and self._drawing else None
 
     def _draw(self, drawing: Drawing) -> Job:
         name, answer = self._pages.address.storage_type, self._pages.answer
@@ -117,18 +116,18 @@ class Viewing:
 
         task = Task("chart", name, f"drawing {collection or name}", self.redraw)
         with self._core.lock:
-            self._drawing, self._asked = drawing, self._core.number("chart") + 1
+            self._drawing = drawing
             return self._core.ask(task, work, then)
 
     def recolour(self, field: str | None) -> None:
         """Colour the points that are shown by another payload field; nobody is asked for that."""
-        if self.map is not None:
-            self._core.set(self._drawn(self.map.coloured_by(field)))
-            self._drawing = self._drawing and self._drawing._replace(colour=field)
+        with self._core.lock:
+            if self.map is not None:
+                self._core.set(self._drawn(self.map.coloured_by(field)))
+                self._drawing = self._drawing and self._drawing._replace(colour=field)
 
     def undraw(self) -> None:
         """Show the rows again."""
-        self.map = None
         self._core.forget("chart")
         self._core.set({"chart": {}, "selected_ids": ()})
 
@@ -146,6 +145,13 @@ class Viewing:
         named = orjson.dumps({**texts, "names": names, "values": whole["colour"]["values"]})
         blobs = self.map.blobs
         return [blobs[whole["points"]], blobs[whole["colour"]["codes"]], named]
+
+    def _forget(self, _: Changes) -> None:
+        """What is not shown any more is not held either, whoever took it away."""
+        if not self._core.state.preview:
+            self.preview = None
+        if not self._core.state.chart:
+            self.map = None
 
     def _previewed(self, preview: Preview) -> Changes:
         self.preview = preview

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import anywidget
 import traitlets
 
+from praval_storage.errors import ConfigurationError
 from praval_storage.jupyter.controller import Browser
 from praval_storage.jupyter.state import CHOSEN, NAMES
 from praval_storage.jupyter.static import Snapshot
 from praval_storage.reference import DataReference
 
+_KNOWN = frozenset(NAMES).difference(CHOSEN)
+"""What a page is told, and cannot say."""
 _FRONT = Path(__file__).parent / "front"
 _SCRIPTS = ("base", "tree", "table", "preview", "chart", "browser")
 
@@ -104,12 +107,22 @@ class BrowserWidget(anywidget.AnyWidget):
         self._made_with.close()
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
-        """Take over what a page changed; nothing waits for a provider then."""
+        """Take over what somebody chose on a page; nothing waits for a provider then.
+
+        What only this side knows, a page cannot say: it is told again, as is a value that cannot be.
+        """
+        told = {name: value for name, value in sync_data.items() if name not in _KNOWN}
         self._heard = True
         try:
-            super().set_state(sync_data)
+            super().set_state(told)
+            refused = sync_data.keys() - told.keys()
+        except traitlets.TraitError as error:
+            self._browser.refuse("setting " + ", ".join(told), ConfigurationError(str(error)))
+            refused = sync_data.keys() & set(NAMES)
         finally:
             self._heard = False
+        if refused:
+            self.send_state(refused)
 
     def _chosen(self, change: Any) -> None:
         """A trait was set by Python, by a link or by our own answer."""
@@ -118,6 +131,11 @@ class BrowserWidget(anywidget.AnyWidget):
             return
         try:
             self._browser.choose(name, value, wait=not self._heard)
+        except Exception as error:
+            if not self._heard:
+                raise
+            # Raised here, it would end in a log nobody opens.
+            self._browser.refuse(f"setting {name}", error)
         finally:
             setattr(self, name, _plain(getattr(self._browser.state, name)))
 
@@ -133,7 +151,8 @@ class BrowserWidget(anywidget.AnyWidget):
             raise failed[0]
 
     def _receive(self, _: object, message: Any, buffers: Sequence[Any]) -> None:
-        self.send({"op": "heard", "ask": message.get("id")})
+        if isinstance(message, Mapping):
+            self.send({"op": "heard", "ask": message.get("id")})
         self._browser.handle(message, self.send)
 
     def __repr__(self) -> str:

@@ -15,6 +15,7 @@ from harness.gated import Gated
 
 from praval_storage import DataManager
 from praval_storage.jupyter import browse
+from praval_storage.places import Look, Seen
 from praval_storage.providers import FileSystemProvider
 
 if TYPE_CHECKING:
@@ -251,6 +252,42 @@ def test_a_download_has_the_bytes_that_are_stored(
     assert (tmp_path / "got").read_bytes() == body
 
 
+def test_every_click_on_download_is_answered_although_a_listing_takes_its_time(
+    host_page: HostPage, dm: DataManager
+) -> None:
+    dm.store(1, "memory", "raw.bin")
+    memory: Any = dm.providers["memory"]
+    page = host_page.show(browse(dm, "memory"))
+    row(page, "raw.bin").click()
+    wait_for_text(title(page), "raw.bin")
+    names: list[str] = []
+    page.on("download", lambda each: names.append(each.suggested_filename))
+    memory.entered.clear()
+    memory.gate.clear()
+    page.get_by_role("button", name="refresh").click()
+    host_page.until(memory.entered.is_set)
+    for _ in range(3):
+        page.get_by_role("button", name="download").click()
+    page.wait_for_timeout(100)
+    assert names == []
+    memory.gate.set()
+    host_page.until(lambda: names == ["raw.bin"] * 3)
+
+
+def test_a_download_that_fails_says_so_until_the_user_goes_on(host_page: HostPage, dm: DataManager) -> None:
+    dm.store_many({"gone": 1, "raw.bin": 1}, "memory")
+    page = host_page.show(browse(dm, "memory"))
+    row(page, "gone").click()
+    wait_for_text(title(page), "gone")
+    dm.delete("praval://memory/gone")
+    page.get_by_role("button", name="download").click()
+    wait_for_text(page.get_by_role("alert"), "fetching gone failed")
+    assert page.get_by_role("button", name="retry").is_hidden()
+    row(page, "raw.bin").click()
+    wait_for_text(title(page), "raw.bin")
+    assert page.get_by_role("alert").inner_text() == ""
+
+
 def test_what_is_too_large_to_download_says_how_to_get_it(
     host_page: HostPage, dm: DataManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -346,6 +383,28 @@ def test_what_expires_counts_down_without_the_kernel(host_page: HostPage, dm: Da
     go.set()
     row(page, "soon").wait_for(state="hidden")
     assert [each["key"] for each in b.rows] == ["later", "never"]
+
+
+def test_what_was_found_by_looking_further_stays_when_a_row_expires(
+    host_page: HostPage, dm: DataManager
+) -> None:
+    dm.store(1, "memory", "first", ttl=3)
+    dm.store(1, "memory", "second")
+    looks: list[str | None] = []
+
+    def look(name: str, request: Look) -> Seen:
+        looks.append(request.token)
+        key = "second" if request.token else "first"
+        rows = [each for each in dm.look(name, Look()).rows if each.key == key]
+        return Seen(rows=rows, scanned=10, stopped=True, next="t")
+
+    page = host_page.show(browse(dm, "memory", look=look))
+    row(page, "first").wait_for()
+    page.get_by_role("button", name="scan more").click()
+    row(page, "second").wait_for()
+    row(page, "first").wait_for(state="hidden")
+    assert row(page, "second").is_visible()
+    assert looks == [None, "t"], "the row was asked for, and nothing else"
 
 
 # -- every state, in light and dark, for everybody

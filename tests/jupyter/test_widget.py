@@ -12,8 +12,8 @@ import ipywidgets
 import pytest
 from harness.gated import Gated
 
-from praval_storage import DataManager
-from praval_storage.jupyter import Browser, browse
+from praval_storage import DataManager, StorageError
+from praval_storage.jupyter import PATIENCE, PATIENCE_KNOWN, Browser, browse
 from praval_storage.jupyter.state import CHOSEN, NAMES
 from praval_storage.jupyter.widget import BrowserWidget
 
@@ -150,3 +150,92 @@ def test_the_plain_browser_has_the_same_names(b: Any, dm: DataManager) -> None:
         assert hasattr(plain, name), name
         assert hasattr(b, name), name
     assert set(CHOSEN) <= seen
+
+
+# -- what a page may write, and what not
+
+
+def test_what_cannot_be_chosen_goes_back_and_is_raised_where_python_chose_it(b: Any) -> None:
+    b.path = "memory"
+    for name, value in (("selected", "nope"), ("sort", "a..b"), ("delimiter", "letters")):
+        before = getattr(b, name)
+        with pytest.raises(StorageError):
+            setattr(b, name, value)
+        assert getattr(b, name) == before == getattr(b._browser, name)
+        assert b.error == {}
+
+
+def test_what_a_link_on_a_page_cannot_choose_goes_back_and_is_shown(b: Any) -> None:
+    b.path = "memory"
+    sent: list[Any] = []
+    b._send = lambda message, buffers=None: sent.append(message)
+    b.set_state({"sort": "a..b"})
+    assert (b.sort, b._browser.sort) == ("", "")
+    assert b.error["title"] == "setting sort failed"
+    assert b.error["class"] == "InvalidFilterError"
+    assert "" in [message["state"].get("sort") for message in sent if message["method"] == "update"]
+    b.set_state({"sort": "-key"})
+    b.refresh()
+    assert (b.sort, b.rows[0]["key"], b.error) == ("-key", KEYS[-1], {})
+
+
+@pytest.mark.parametrize(
+    "state",
+    [{"page": "x"}, {"page": None}, {"path": 5}, {"selected_ids": 7}, {"selected_ids": [7]}, {"query": {}}],
+    ids=repr,
+)
+def test_what_is_no_value_of_a_trait_goes_back_and_is_shown(b: Any, state: dict[str, Any]) -> None:
+    b.path = "memory"
+    before = {name: getattr(b, name) for name in CHOSEN}
+    b.set_state({"sort": "key", **state})
+    assert {name: getattr(b, name) for name in CHOSEN} == before
+    assert b.error["kind"] == "message"
+    b.set_state({"query": "day-01"})
+    b.refresh()
+    assert (len(b.rows), b.error) == (10, {})
+
+
+def test_a_page_says_nothing_of_what_only_the_kernel_knows(dm: DataManager) -> None:
+    b: Any = browse(dm, "memory", read_only=True)
+    before = {name: getattr(b, name) for name in NAMES}
+    sent: list[Any] = []
+    b._send = lambda message, buffers=None: sent.append(message)
+    forged: dict[str, Any] = {name: type(value)() for name, value in before.items() if value is not None}
+    b.set_state({**{name: forged.get(name) for name in NAMES if name not in CHOSEN}, "total": 7})
+    assert {name: getattr(b, name) for name in NAMES} == before
+    told = {name for message in sent for name in message["state"]}
+    assert told == set(NAMES) - set(CHOSEN), "the page hears what is true"
+    b.close()
+
+
+def test_a_widget_takes_over_its_layout_from_a_page(b: Any) -> None:
+    other = ipywidgets.Layout()
+    b.set_state({"layout": f"IPY_MODEL_{other.model_id}"})
+    assert b.layout is other
+
+
+# -- how long a cell is held
+
+
+@pytest.mark.parametrize("known, seconds", [(True, PATIENCE_KNOWN), (False, PATIENCE)])
+def test_a_cell_waits_longer_for_a_provider_that_has_answered(
+    dm: DataManager, monkeypatch: pytest.MonkeyPatch, known: bool, seconds: float
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(Browser, "wait_for_first_page", lambda _, given: waited.append(given))
+    if not known:
+        dm.register_provider("another", Gated())
+    browse(dm, "memory" if known else "another").close()
+    assert waited == [seconds]
+
+
+def test_a_provider_that_never_answers_does_not_hold_the_cell_for_long(dm: DataManager) -> None:
+    silent = Gated()
+    silent.gate.clear()
+    dm.register_provider("silent", silent)
+    b: Any = browse(dm, "silent")
+    assert (b.rows, b.busy) == ([], "listing silent")
+    silent.gate.set()
+    b.refresh()
+    assert b.busy == ""
+    b.close()

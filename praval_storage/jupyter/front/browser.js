@@ -29,7 +29,8 @@ function wire(model, said) {
   function take(message, buffers) {
     const question = open.get(message.ask);
     if (!question) return; // another view asked
-    if (message.op === "heard") {
+    if (message.op === "nothing") open.delete(message.ask); // there is no answer to give; the foot says why
+    else if (message.op === "heard") {
       question.heard = met = true;
       clearTimeout(question.timer);
       if (!question.answer) open.delete(message.ask);
@@ -135,12 +136,12 @@ function render({ model, el }) {
   function ticking(row) {
     if (row.expires_in == null) return h("span", { class: "dim" }, "no limit");
     const shown = h("span", {}, "");
-    counting.set(shown, { until: performance.now() + row.expires_in, asked: row.expires_in <= 0 });
+    counting.set(shown, { uri: row.uri, until: performance.now() + row.expires_in, asked: row.expires_in <= 0 });
     tick();
     return shown;
   }
   function tick() {
-    const now = performance.now();
+    const now = performance.now(), over = [];
     for (const [shown, each] of counting) {
       const rest = each.until - now;
       if (each.drawn && !root.contains(shown)) { counting.delete(shown); continue; }
@@ -148,8 +149,9 @@ function render({ model, el }) {
       shown.textContent = rest <= 0 ? "expired" : rest < 60000 ? `${left(rest)} soon` : left(rest);
       shown.title = rest <= 0 ? "expired" : `expires in ${Math.ceil(rest / 1000)} s`;
       shown.className = rest < 60000 ? "soon" : "";
-      if (rest <= 0 && !each.asked) { each.asked = true; ask("refresh"); }
+      if (rest <= 0 && !each.asked) { each.asked = true; over.push(each.uri); }
     }
+    if (over.length) ask("expired", { uris: over }); // these alone: a page that was scanned for stays as it is
   }
   const clock = setInterval(tick, 1000);
   clean.push(() => clearInterval(clock));
