@@ -7,7 +7,7 @@ stop at the limit. So pushdown + residual is exactly the reference answer on eve
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -55,6 +55,7 @@ class Scanned:
         ordered: Whether the rows come in the wanted order (ties by key).
         index: The index that helped, in the backend's words.
         hint: What would make this faster.
+        left_out: Says, once rows were read, what was passed over because it can be no record.
     """
 
     rows: Iterable[Stored]
@@ -63,6 +64,7 @@ class Scanned:
     ordered: bool = False
     index: str | None = None
     hint: str | None = None
+    left_out: Callable[[], str] = str
 
 
 class Neighbour(NamedTuple):
@@ -103,7 +105,7 @@ class Plan:
         returned: Rows in the result.
         order: ``"native"``, ``"sorted"`` here, or ``"any"`` when no order was asked for.
         index: The index that helped, in the backend's words.
-        hint: What would make this faster.
+        hint: What would make this faster, and what was passed over because it can be no record.
         unreadable: Keys of records whose data had to be looked at and could not be decoded: they are not
             what their names say, and match nothing.
         seconds: Time from asking to the last row.
@@ -315,6 +317,7 @@ def _settled(rows: list[Neighbour], limit: int, last_score: float) -> bool:
 
 
 def _plan(answer: Scanned | Neighbours, tally: Tally, returned: int, started: float, order: str) -> Plan:
+    left_out = answer.left_out() if isinstance(answer, Scanned) else ""
     return Plan(
         pushed=answer.pushed.to_filters(),
         residual=answer.residual.to_filters(),
@@ -322,7 +325,7 @@ def _plan(answer: Scanned | Neighbours, tally: Tally, returned: int, started: fl
         returned=returned,
         order=order,
         index=answer.index,
-        hint=answer.hint,
+        hint="; ".join(filter(None, [answer.hint, left_out])) or None,
         unreadable=tuple(tally.unreadable),
         seconds=perf_counter() - started,
     )

@@ -29,7 +29,7 @@ from praval_storage import (
     StorageTimeoutError,
 )
 from praval_storage.errors import ConfigurationError, InvalidKeyError, UnsupportedOperationError
-from praval_storage.filters import parse, parse_order
+from praval_storage.filters import parse, parse_order, sort_records
 from praval_storage.keys import validate_key
 from praval_storage.places import Count, to_token
 from praval_storage.providers import (
@@ -243,6 +243,50 @@ class TestS3:
         by_key = dm.look("s3", Look(home(dm), where=parse({"key": "k0110"}), limit=20))
         assert [row.key for row in by_key.rows] == ["k0110"]
         assert sorted(calls) == ["head_object", "list_objects_v2"]
+
+    @pytest.mark.parametrize("order_by", ["-key", "size", "-size", "-updated_at", "metadata.n"])
+    def test_a_folder_of_one_listing_is_sorted_by_anything_but_data(
+        self, dm: DataManager, order_by: str
+    ) -> None:
+        texts = {f"k{n:02}": "x" * (n * 7 % 30) for n in range(30)}
+        dm.store_many(texts, "s3", metadata=[{"n": n * 11 % 30} for n in range(30)]).raise_for_errors()
+        dm.store(1, "s3", "folder/inside")
+        look = Look(home(dm), order=parse_order(order_by), limit=8)
+        answer = list(pages_of(dm, "s3", look))
+        records = [each for each in dm.query("s3", limit=None).records if "/" not in each.key]
+        expected = [record.key for record in sort_records(records, look.order)]
+        assert [row.key for seen in answer for row in seen.rows] == expected
+        assert all(seen.ordered and seen.scanned == 31 for seen in answer)
+        assert [[place.label for place in seen.places] for seen in answer] == [["folder"], [], [], []]
+
+    def test_what_the_listing_tells_is_sorted_without_asking_for_other_rows(
+        self, dm: DataManager, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        dm.store_many({f"k{n:02}": "x" * n for n in range(60)}, "s3")
+        calls = requests(monkeypatch)
+        look = Look(home(dm), order=parse_order("-size"), limit=5)
+        assert [row.key for row in dm.look("s3", look).rows] == ["k59", "k58", "k57", "k56", "k55"]
+        assert sorted(calls) == ["head_object"] * 5 + ["list_objects_v2"]
+        calls.clear()
+        latest = dm.look("s3", replace(look, order=parse_order("-updated_at"), metadata=False))
+        assert (len(latest.rows), latest.ordered, calls) == (5, True, ["list_objects_v2"])
+
+    def test_a_longer_listing_is_not_sorted_and_says_so(
+        self, dm: DataManager, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("praval_storage.providers._objects.browsing.PAGE", 20)
+        dm.store_many({f"k{n:02}": n for n in range(30)}, "s3")
+        for order_by in ("-key", "size"):
+            look = Look(home(dm), order=parse_order(order_by), limit=8)
+            answer = list(pages_of(dm, "s3", look))
+            assert [row.key for seen in answer for row in seen.rows] == [f"k{n:02}" for n in range(30)]
+            assert not any(seen.ordered for seen in answer)
+            assert "a listing comes by name" in answer[-1].note
+        monkeypatch.setattr("praval_storage.providers._objects.browsing.PAGE", 1_000)
+        seen = dm.look("s3", Look(home(dm), order=parse_order("metadata.n"), budget=200))
+        assert (seen.ordered, len(seen.rows)) == (False, 25)
+        assert "each object would have to be asked" in seen.note
+        assert dm.look("s3", Look(home(dm), order=parse_order("key"))).ordered
 
     def test_a_filter_on_metadata_asks_no_more_objects_than_the_budget(
         self, dm: DataManager, monkeypatch: pytest.MonkeyPatch
@@ -518,8 +562,12 @@ class TestPostgreSQL:
                 "CREATE VIEW slow AS SELECT n, pg_sleep(5)::text FROM generate_series(1, 100) n"
             )
         monkeypatch.setattr(postgresql_browsing, "SECONDS", 1)
-        with pytest.raises(StorageTimeoutError, match="was given 1 s for this page"):
-            dm.look("pg", Look(dotted(schema, "slow")))
+        path = dotted(schema, "slow")
+        for look in (Look(path), Look(path, order=parse_order("-data.n")), Look(path, text="x")):
+            with pytest.raises(StorageTimeoutError, match="was given 1 s for this page"):
+                dm.look("pg", look)
+        with pytest.raises(StorageTimeoutError, match="was given 1 s for this count"):
+            list(dm.measure("pg", path))
         dm.store(1, "pg", "k")
         assert dm.retrieve_by_key("pg", "k") == 1
 
@@ -629,8 +677,14 @@ class TestRedis:
     def test_names_that_are_no_legal_keys_are_counted(
         self, dm: DataManager, provider: RedisProvider, client: redis.Redis
     ) -> None:
-        client.set(provider.settings.prefix.encode() + b"\xff", "v")
-        assert "1 names are no legal keys" in dm.look("redis", Look(budget=10**9)).note
+        dm.store(1, "redis", "k")
+        for name in (b"\xff", b"a//b"):
+            client.set(provider.settings.prefix.encode() + name, "v")
+        assert "2 names are no legal keys" in dm.look("redis", Look(budget=10**9)).note
+        result = dm.query("redis", limit=None)
+        assert (result.keys, result.plan.hint) == (["k"], "2 names passed over: no legal key")
+        by_key = dm.query("redis", {"key": "k"})
+        assert (by_key.keys, by_key.plan.hint) == (["k"], None)
 
     def test_an_order_is_made_of_few_keys_and_not_of_many(
         self, dm: DataManager, monkeypatch: pytest.MonkeyPatch

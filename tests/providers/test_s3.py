@@ -262,6 +262,7 @@ class TestListing:
         assert found.plan.pushed == {"key": {"$prefix": "a/"}}
         assert found.plan.residual == {"metadata.m": 1, "n": 2}
         assert (found.plan.scanned, found.plan.index) == (3, "listing of 'a/'")
+        assert dm.query("s3").plan.index == "listing of everything"
         named = dm.query("s3", {"key": {"$in": ["b/0", "missing", "a//b"]}})
         assert (named.keys, named.plan.scanned, named.plan.index) == (["b/0"], 1, "names")
         assert dm.query("s3", {"size": {"$gt": 100}}).plan.scanned == 0

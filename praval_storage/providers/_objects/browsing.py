@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from praval_storage.filters import EVERYTHING, paths
-from praval_storage.paging import Batch, Entry, Source, collect, named
+from praval_storage.filters import EVERYTHING, Order, paths
+from praval_storage.paging import Batch, Entry, Source, collect, in_any_order, named
 from praval_storage.places import Count, Look, Measured, Place, Seen, as_folder, bad_token, folder, from_token
 from praval_storage.providers._objects.listing import is_legal
 from praval_storage.providers._objects.store import PAGE, Level, ObjectStore
@@ -15,6 +15,8 @@ from praval_storage.records import Stored
 
 REQUESTS_PER_NAME = 10
 """A request for an object's metadata takes that much of the budget."""
+_TOO_MANY = f"a listing comes by name, and no more than {PAGE} names are sorted"
+_NOT_LISTED = "the listing does not tell it, and each object would have to be asked"
 
 
 def look(
@@ -29,16 +31,45 @@ def look(
         request: What was asked; its path is that of keys.
         format_of: Format of an object, by its name.
     """
-    prefix = as_folder(request.path)
-    by_key = request.order is None or (request.order.path.root == "key" and not request.order.descending)
-    levels = _Levels(store, start, prefix, request, format_of)
-    budget = request.budget
-    if {path.root for path in paths(request.where)} - store.listed:
-        budget = max(request.limit, budget // REQUESTS_PER_NAME)
-    page = collect(
-        request, prefix, levels.batches(), _position, named(source, request, store.listed), budget=budget
-    )
-    return replace(page.seen(prefix, levels.statement), ordered=by_key, note=store.price)
+    levels = _Levels(store, start, request, format_of)
+    order = request.order
+    if order is None or str(order) == "key":
+        return levels.page(source)
+    entries = None if _is_by_name(request) else levels.whole()
+    if entries is None:
+        return levels.page(source).unordered(order, _TOO_MANY)
+    is_told = order.path.root in _told(store, request)
+    asks = not is_told or {path.root for path in paths(request.where)} - store.listed
+    if order.path.root == "data" or (asks and len(entries) > request.budget // REQUESTS_PER_NAME):
+        return levels.page(source).unordered(order, _NOT_LISTED)
+    if is_told:
+        return levels.seen(_by_listing(source, store, levels.prefix, entries, order, request), entries)
+    sift = named(source, replace(request, metadata=True), store.listed)
+    return levels.seen(in_any_order(source, entries, sift, levels.prefix, order, request), entries)
+
+
+def _told(store: ObjectStore, request: Look) -> frozenset[str]:
+    """What a listing says of records as they are shown."""
+    return store.listed if request.metadata else store.listed | {"size", "updated_at", "format"}
+
+
+def _is_by_name(request: Look) -> bool:
+    """Whether the page before was not in the order that is asked for."""
+    match from_token(request.token):
+        case [_]:
+            return True
+        case _:
+            return False
+
+
+def _by_listing(
+    source: Source, store: ObjectStore, prefix: str, entries: Sequence[Entry], order: Order, request: Look
+) -> Seen:
+    """A page in an order that the listing tells: only its own rows are asked for."""
+    listing = replace(request, metadata=False, bodies=False)
+    seen = in_any_order(source, entries, named(source, listing, store.listed), prefix, order, request)
+    asked = named(source, replace(request, where=EVERYTHING), store.listed)
+    return replace(seen, rows=list(asked(seen.rows)))
 
 
 def measure(store: ObjectStore, start: str, path: str) -> Iterator[Measured]:
@@ -57,18 +88,39 @@ class _Levels:
     """The listing of one level, from a token on."""
 
     def __init__(
-        self, store: ObjectStore, start: str, prefix: str, request: Look, format_of: Callable[[str], str]
+        self, store: ObjectStore, start: str, request: Look, format_of: Callable[[str], str]
     ) -> None:
+        self.prefix = as_folder(request.path)
         self.statement = ""
-        self._store, self._start, self._prefix, self._request = store, start, prefix, request
+        self._store, self._start, self._request = store, start, request
         self._format_of = format_of
-        self._last = _last(request)
+
+    def page(self, source: Source) -> Seen:
+        """The entries after the token, as they are listed."""
+        request, listed = self._request, self._store.listed
+        budget = request.budget
+        if {path.root for path in paths(request.where)} - listed:
+            budget = max(request.limit, budget // REQUESTS_PER_NAME)
+        sift = named(source, request, listed)
+        page = collect(request, self.prefix, self.batches(), _position, sift, budget=budget)
+        return page.seen(self.prefix, self.statement).noted(self._store.price)
+
+    def whole(self) -> list[Entry] | None:
+        """All entries, if one listing has them."""
+        level = self._store.level(self._start + self.prefix, None, PAGE)
+        self.statement = level.statement
+        return None if level.last is not None else self._entries(level, None)
+
+    def seen(self, seen: Seen, entries: Sequence[Entry]) -> Seen:
+        """A page out of all entries with what was asked for it."""
+        return replace(seen, scanned=len(entries), statement=self.statement).noted(self._store.price)
 
     def batches(self) -> Iterator[Batch]:
         is_whole = self._request.where == EVERYTHING and not self._request.text
-        size, last = self._request.limit if is_whole else PAGE, self._last
+        size, last = self._request.limit if is_whole else PAGE, _last(self._request)
+        self.statement = ""
         while True:
-            level = self._store.level(self._start + self._prefix, last and self._start + last, size)
+            level = self._store.level(self._start + self.prefix, last and self._start + last, size)
             self.statement = self.statement or level.statement
             following = level.last[len(self._start) :] if level.last is not None else None
             if last is not None and following is not None and following <= last:

@@ -41,7 +41,7 @@ def scan(store: ObjectStore, start: str, request: Scan, load: Callable[[Stored],
         split.pushed,
         split.residual,
         ordered=by_listing,
-        index=f"listing of {start + _key_prefix(request.where)!r}" if names is None else "names",
+        index=_listing(start + _key_prefix(request.where)) if names is None else "names",
         hint=_hint(request.where, narrowed=names is not None or _key_prefix(request.where) != ""),
     )
 
@@ -61,6 +61,10 @@ def is_legal(key: str) -> bool:
     except InvalidKeyError:
         return False
     return True
+
+
+def _listing(prefix: str) -> str:
+    return f"listing of {prefix!r}" if prefix else "listing of everything"
 
 
 def _rows(store: ObjectStore, start: str, entries: Iterable[Entry], bodies: bool) -> Iterator[Stored]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import chain, islice
 from typing import Any
 
+from praval_storage.display import counted_text
 from praval_storage.filters import EVERYTHING
 from praval_storage.paging import Batch, Entry, Source, collect, in_any_order, named
 from praval_storage.places import (
@@ -41,7 +42,9 @@ def look(source: Source, ground: Ground, request: Look) -> Seen:
         return _by_name(source, ground, request)
     names = list(islice(_names(ground, as_folder(request.path)), request.budget + 1))
     if len(names) > request.budget:
-        return _by_name(source, ground, request, ordered=False)
+        return _by_name(source, ground, request).unordered(
+            request.order, f"no more than {counted_text(request.budget)} files are sorted"
+        )
     prefix = as_folder(request.path)
     entries = [_entry(prefix, name) for name in names]
     sift = named(source, replace(request, metadata=True), _LISTED)
@@ -68,7 +71,7 @@ def measure(ground: Ground, path: str) -> Iterator[Measured]:
     yield Measured(Count(records), Count(size), done=True)
 
 
-def _by_name(source: Source, ground: Ground, request: Look, *, ordered: bool = True) -> Seen:
+def _by_name(source: Source, ground: Ground, request: Look) -> Seen:
     prefix = as_folder(request.path)
     names = _names(ground, prefix)
     head = list(islice(names, NATURAL + 1)) if request.order is None else []
@@ -90,7 +93,7 @@ def _by_name(source: Source, ground: Ground, request: Look, *, ordered: bool = T
         Span.of_prefix(ground.start + prefix)
     )
     total = Count(tally.rows) if is_certain else None
-    return replace(page.seen(prefix), ordered=ordered, total=total, scanned=tally.names)
+    return replace(page.seen(prefix), total=total, scanned=tally.names)
 
 
 class _Tally:

@@ -79,13 +79,30 @@ _KINDS = {"v": "view", "m": "view"}
 _NOTES = {"m": "materialized", "p": "partitioned", "f": "foreign table"}
 
 
-class Bounded(Connections):
-    """The same connections, for statements that only read and do not take long."""
+class Purpose(NamedTuple):
+    """What statements are for, and what to do where they take too long."""
 
-    def __init__(self, inner: Connections) -> None:
+    work: str
+    hint: str
+
+
+PAGES = Purpose("page", "A filter on an indexed column makes it faster; dm.query() has no such limit")
+COUNTS = Purpose("count", "The planner's estimate, which ANALYZE renews, is in the listing of its schema")
+
+
+class Bounded(Connections):
+    """The same connections, for statements that only read and do not take long.
+
+    Args:
+        inner: The connections.
+        purpose: What statements are for, and what helps where they take too long.
+    """
+
+    def __init__(self, inner: Connections, purpose: Purpose = PAGES) -> None:
         self.given = inner.given
         self.settings = inner.settings
         self._inner = inner
+        self._purpose = purpose
 
     @contextmanager
     def connection(self) -> Iterator[Connection[Any]]:
@@ -100,8 +117,8 @@ class Bounded(Connections):
                 yield connection
         except psycopg.errors.QueryCanceled as error:
             raise StorageTimeoutError(
-                f"PostgreSQL was given {SECONDS} s for this page and needed more",
-                hint="A filter on an indexed column makes it faster; dm.query() has no such limit",
+                f"PostgreSQL was given {SECONDS} s for this {self._purpose.work} and needed more",
+                hint=self._purpose.hint,
             ) from error
 
 

@@ -268,7 +268,7 @@ class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, CanTransact, CanBro
                 return Seen(note="There is no such place")
 
     def measure(self, path: str) -> Iterator[Measured]:
-        connections = Bounded(self._connections)
+        connections = Bounded(self._connections, browsing.COUNTS)
         return browsing.measure(connections, browsing.tables(connections, parts_of(path)))
 
     def _rows(self, connections: Connections, schema: str, table: str, request: Look) -> Seen:

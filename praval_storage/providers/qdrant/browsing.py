@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from praval_storage.display import counted_text
 from praval_storage.filters import EVERYTHING
 from praval_storage.paging import Batch, Entry, Source, collect, in_any_order, in_places, whole
 from praval_storage.places import Column, Count, Look, Measured, Place, Seen, bad_token, from_token
@@ -38,7 +39,8 @@ def points(source: Source, reader: Reader, request: Look) -> Seen:
     if request.order is not None and count.number <= request.budget:
         seen = _in_any_order(source, reader, request)
     else:
-        seen = replace(_by_id(source, reader, request, schema), ordered=request.order is None)
+        words = f"no more than {counted_text(request.budget)} points are sorted"
+        seen = _by_id(source, reader, request, schema).unordered(request.order, words)
     total = count if request.where == EVERYTHING and not request.text else None
     return replace(seen, total=total, columns=_columns(schema, seen.rows))
 

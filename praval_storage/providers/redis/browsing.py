@@ -10,6 +10,7 @@ from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
 
+from praval_storage.display import counted_text
 from praval_storage.errors import ConfigurationError
 from praval_storage.paging import Batch, Entry, Source, collect, in_any_order, named, naturally
 from praval_storage.places import Count, Look, Measured, Place, Seen, bad_token, from_token, to_token
@@ -23,6 +24,7 @@ REMEMBERED = 2_000
 """Entries that a token knows to have been shown."""
 CERTAIN = 100_000
 """Keys that are counted exactly: SCAN may repeat some of those beyond."""
+_TOO_MANY = "SCAN knows no order, and no more than {} keys are sorted"
 _DIGEST = 8
 _LISTED = frozenset({"key"})
 
@@ -41,19 +43,17 @@ def look(source: Source, connection: Connection, keyspace: Keyspace, request: Lo
         seen = in_any_order(source, every, sift, scan.prefix, request.order, request)
     else:
         page = collect(request, scan.prefix, scan.batches(), scan.position, sift)
-        seen = page.seen(scan.prefix)
+        seen = page.seen(scan.prefix).unordered(request.order, _TOO_MANY.format(counted_text(request.budget)))
     return replace(
         seen,
         places=naturally(map(scan.counted, seen.places)),
         next=None if seen.next is None else to_token([delimiter, seen.next]),
-        ordered=sorts or request.order is None,
         scanned=min(scan.scanned, size),
         extent=Count(size, "estimate"),
         statement=f"SCAN MATCH {scan.pattern.decode(errors='backslashreplace')} COUNT {COUNT}",
         types=_types(connection, keyspace, seen.rows),
-        note=scan.note,
         delimiter=delimiter,
-    )
+    ).noted(scan.note)
 
 
 def measure(connection: Connection, keyspace: Keyspace, path: str) -> Iterator[Measured]:

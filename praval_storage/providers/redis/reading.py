@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import NamedTuple
 
+from praval_storage.display import counted
 from praval_storage.errors import StoragePermissionError
 from praval_storage.filters import EVERYTHING, Node, Order, paths
 from praval_storage.providers.redis import foreign, layout
@@ -49,6 +51,17 @@ class Raw(NamedTuple):
         return self.value.decode() if self.size == -1 else None
 
 
+@dataclass(slots=True)
+class Passed:
+    """How many names were passed over because they are no legal keys."""
+
+    over: int = 0
+
+    def words(self) -> str:
+        """The number in words, nothing if there were none."""
+        return f"{counted(self.over, 'name')} passed over: no legal key" if self.over else ""
+
+
 class Reader:
     """Reads the records of one collection.
 
@@ -72,7 +85,8 @@ class Reader:
         split = restrict(request.where, {"key"})
         narrowed = narrow(split.condition)
         by_key = request.order is not None and request.order.path.root == "key"
-        keys = self._keys(narrowed, split.condition)
+        passed = Passed()
+        keys = self._keys(narrowed, split.condition, passed)
         if request.order is not None and by_key:
             keys = iter(sorted(keys, reverse=request.order.descending))
         return Scanned(
@@ -82,6 +96,7 @@ class Reader:
             ordered=by_key,
             index=self._index(narrowed),
             hint=_hint(narrowed, split.residual, request.order),
+            left_out=passed.words,
         )
 
     def names(self, pattern: bytes) -> Iterator[list[bytes]]:
@@ -107,18 +122,20 @@ class Reader:
 
     # Which keys
 
-    def _keys(self, narrowed: Narrowed, condition: Node | None) -> Iterator[str]:
-        keys = self._candidates(narrowed)
+    def _keys(self, narrowed: Narrowed, condition: Node | None, passed: Passed) -> Iterator[str]:
+        keys = self._candidates(narrowed, passed)
         if condition is None or narrowed.exact:
             return keys
         return (key for key in keys if condition.matches(Record(Stored(key, "json"), _nothing)))
 
-    def _candidates(self, narrowed: Narrowed) -> Iterator[str]:
+    def _candidates(self, narrowed: Narrowed, passed: Passed) -> Iterator[str]:
         if narrowed.keys is not None:
             yield from self._keyspace.keys(map(self._keyspace.name, narrowed.keys))
             return
         for names in self.names(self._keyspace.pattern(narrowed.prefix)):
-            yield from self._keyspace.keys(names)
+            keys = list(self._keyspace.keys(names))
+            passed.over += len(names) - len(keys)
+            yield from keys
 
     def _index(self, narrowed: Narrowed) -> str:
         if narrowed.keys is not None:

@@ -207,6 +207,7 @@ class BrowsingTests(Suite):
         found = [row.key for seen in answer for row in seen.rows]
         assert sorted(found) == sorted(expected)
         assert found == expected or not all(seen.ordered for seen in answer)
+        assert all(seen.ordered or "not sorted by" in seen.note for seen in answer)
         assert all(len(seen.next or "") < 10_000 for seen in answer)
 
     @needs(RecordProvider, CanQuery)
@@ -234,10 +235,16 @@ class BrowsingTests(Suite):
     ) -> None:
         store_numbers(dm, storage_type, 13)
         for where in ({}, {"nothing": "like this"}, {"n": {"$gt": 3}}):
-            for order in (None, parse_order("-data.n"), parse_order("size")):
+            for order_by in (None, "-data.n", "size"):
+                order = parse_order(order_by)
                 look = Look(home(provider), where=parse(where), order=order, limit=5, budget=4)
-                for seen in pages_of(dm, storage_type, look):
-                    assert not seen.stopped or seen.next is not None
+                answer = list(pages_of(dm, storage_type, look))
+                assert all(seen.next is not None for seen in answer if seen.stopped)
+                assert all(seen.ordered or "not sorted by" in seen.note for seen in answer)
+                found = [row.key for seen in answer for row in seen.rows]
+                expected = dm.query(storage_type, where, None, order_by=order_by).keys
+                assert found == expected or order is None or not all(seen.ordered for seen in answer)
+                assert sorted(found) == sorted(expected)
 
     @needs(RecordProvider, CanQuery)
     def test_what_has_expired_is_not_shown(
