@@ -31,8 +31,13 @@ def _listing(state: State, pages: Pages) -> str:
     parts += [f"text={text!r}"] if text else []
     parts += [f"filters={where.to_filters()!r}"] if where != EVERYTHING else []
     parts += [f"limit={pages.size}"]
-    parts += [f"order_by={state.sort!r}"] if state.sort else []
-    return f"dm.ls({', '.join([*parts, *_delimiter(pages)])})"
+    return f"dm.ls({', '.join([*parts, *_order(state, pages), *_delimiter(pages)])})"
+
+
+def _order(state: State, pages: Pages) -> list[str]:
+    """The order, if the rows are in it."""
+    is_made = pages.answer is None or pages.answer.seen.ordered
+    return [f"order_by={state.sort!r}"] if state.sort and is_made else []
 
 
 def _delimiter(pages: Pages) -> list[str]:
@@ -44,6 +49,6 @@ def _query(state: State, pages: Pages, filters: str, limit: int | None) -> str:
     parts = [repr(pages.address.storage_type)]
     parts += [filters] if filters != "{}" else []
     parts += [f"limit={limit}"]
-    parts += [f"order_by={state.sort!r}"] if state.sort else []
+    parts += _order(state, pages)
     parts += [f"collection={collection!r}"] if collection is not None else []
     return f"dm.query({', '.join(parts)})"

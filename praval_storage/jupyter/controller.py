@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from praval_storage.display import printable
 from praval_storage.errors import ConfigurationError
 from praval_storage.jupyter import static
 from praval_storage.jupyter.actions import Actions, Send
 from praval_storage.jupyter.address import parse_address
 from praval_storage.jupyter.code import view_as_code
-from praval_storage.jupyter.core import Core, Task, Watcher
+from praval_storage.jupyter.core import Core, Watcher
 from praval_storage.jupyter.expiry import Expiry
 from praval_storage.jupyter.lanes import Job, Lanes
+from praval_storage.jupyter.messages import Messages
 from praval_storage.jupyter.outline import Looker, Outline
 from praval_storage.jupyter.pages import Pages
 from praval_storage.jupyter.state import State
@@ -22,11 +22,6 @@ from praval_storage.manager import DataManager
 from praval_storage.reference import DataReference
 
 PAGE_SIZE = 25
-
-Message = Mapping[str, Any]
-
-_UNASKED = frozenset({"hello", "blob", "points", "expired", "retry"})
-"""What a page asks for by itself, or what needs the last error: nobody has gone on."""
 
 
 class Browser:
@@ -70,7 +65,10 @@ class Browser:
         )
         self._viewing = Viewing(self._core, self._pages)
         self._actions = Actions(self._core, self._pages, self._viewing)
-        self._expiry = Expiry(self._core, self._pages)
+        expiry = Expiry(self._core, self._pages)
+        self._messages = Messages(
+            self._core, self._pages, self._outline, self._viewing, self._actions, expiry
+        )
         self._hint = hint
         self._outline.delimit(parse_address(path, dm.providers).storage_type, delimiter)
         self._opening = self._pages.go(path)
@@ -153,7 +151,7 @@ class Browser:
         """
         setters: dict[str, Callable[[Any], Job | None]] = {
             "path": self._pages.go,
-            "query": self._filter,
+            "query": self._messages.filter,
             "sort": self._pages.order_by,
             "page": self._pages.turn_to,
             "delimiter": self._pages.delimit,
@@ -260,22 +258,8 @@ class Browser:
         self._core.watch(watcher)
 
     def handle(self, message: object, send: Send) -> Job | None:
-        """Do what the front end asks for; what is malformed is shown as an error, and answered with nothing.
-
-        Args:
-            message: An object: ``op`` and its operands.
-            send: Takes an answer that is not part of the state, and its buffers.
-        """
-        given: Message = message if isinstance(message, Mapping) else {}
-        op = str(given.get("op"))
-        if op not in _UNASKED:
-            self._core.pardon()
-        try:
-            return self._ops(given, send).get(op, lambda: _malformed("op", given.get("op")))()
-        except Exception as error:  # noqa: BLE001 - it would vanish in a log nobody opens
-            self.refuse(f"doing {op!r}", error)
-            send({"op": "nothing", "ask": given.get("id")}, [])
-            return None
+        """Do what the front end asks for; see :class:`Messages`."""
+        return self._messages.handle(message, send)
 
     def refuse(self, words: str, error: Exception) -> None:
         """Show why what a page asked for is not even begun; who asks for something else has seen it.
@@ -284,65 +268,7 @@ class Browser:
             words: What it was: "setting sort".
             error: Why.
         """
-        self._core.fail(Task("message", "", words, None), error)
-
-    def _ops(self, message: Message, send: Send) -> dict[str, Callable[[], Job | None]]:
-        pages, outline, viewing, actions = self._pages, self._outline, self._viewing, self._actions
-        given: Callable[[str], str] = lambda name: str(message.get(name) or "")  # noqa: E731
-        return {
-            "hello": self._welcome,
-            "go": lambda: pages.go(given("path")),
-            "open": lambda: outline.toggle(given("path"), _flag(message, "want"), pages.address),
-            "more": lambda: outline.more(given("path"), pages.address),
-            "query": lambda: self._filter(given("text")),
-            "sort": lambda: pages.order_by(given("by")),
-            "page": lambda: pages.turn_to(_number(message, "page")),
-            "delimit": lambda: pages.delimit(given("by")),
-            "scan_on": pages.scan_on,
-            "select": lambda: viewing.select(given("uri")),
-            "select_key": lambda: viewing.select(viewing.uri(given("key"))),
-            "show_as": lambda: viewing.show_as(given("format")),
-            "in_full": lambda: viewing.select(given("uri"), in_full=True),
-            "ask_delete": lambda: actions.ask_delete(given("uri")),
-            "keep": actions.keep,
-            "delete": lambda: actions.confirm_delete(given("uri")),
-            "retry": self._core.retry,
-            "refresh": pages.refresh,
-            "expired": lambda: self._expiry.ask(_texts(message, "uris")),
-            "download": lambda: actions.download(given("uri"), given("id"), send),
-            "measure": actions.measure,
-            "stop": actions.stop,
-            "blob": lambda: self._blob(message, send),
-            "chart": lambda: self._chart(message),
-            "colour": lambda: viewing.recolour(given("field") or None),
-            "undraw": viewing.undraw,
-            "points": lambda: send({"op": "points", "ask": given("id")}, viewing.points()),
-            "choose": lambda: viewing.choose(_texts(message, "keys")),
-        }
-
-    def _welcome(self) -> None:
-        """A view has been made: what counts down is counted from now."""
-        if any(row.get("expires_in") is not None for row in self.state.rows):
-            self._core.set(self._pages.drawn())
-
-    def _filter(self, text: str) -> Job | None:
-        """Of the rows, and of the map where one is shown."""
-        asked = self._pages.ask_for(text)
-        return (self._viewing.redraw() or asked) if asked else None
-
-    def _chart(self, message: Message) -> Job | None:
-        return self._viewing.draw(
-            colour=str(message.get("colour") or "") or None,
-            vector=None if message.get("vector") is None else str(message.get("vector")),
-            sample=_number(message, "sample", 2_000),
-            seed=_number(message, "seed"),
-        )
-
-    def _blob(self, message: Message, send: Send) -> None:
-        blobs = self._viewing.preview.blobs if self._viewing.preview else ()
-        index = _number(message, "blob")
-        found = [blobs[index]] if 0 <= index < len(blobs) else []
-        send({"op": "blob" if found else "nothing", "ask": str(message.get("id"))}, found)
+        self._core.refuse(words, error)
 
     # -- how it looks without a front end
 
@@ -356,22 +282,3 @@ class Browser:
 def _wait(job: Job | None) -> None:
     if job is not None:
         job.wait()
-
-
-def _number(message: Message, name: str, default: int = 0) -> int:
-    value = message.get(name)
-    return default if value is None else value if isinstance(value, int) else _malformed(name, value)
-
-
-def _texts(message: Message, name: str) -> list[str]:
-    value = message.get(name)
-    return [str(each) for each in value] if isinstance(value, list) else _malformed(name, value)
-
-
-def _flag(message: Message, name: str) -> bool | None:
-    value = message.get(name)
-    return value if isinstance(value, bool | None) else _malformed(name, value)
-
-
-def _malformed(name: str, value: object) -> NoReturn:
-    raise ConfigurationError(f"{name} cannot be {printable(repr(value))}", hint="Reload the page")

@@ -148,6 +148,10 @@ class Core:
             self._failures[task.kind] = Failure(self._error(task, error), task.again)
             self.set({**self._failing(), "badges": self.badges(), "notice": f"{task.words} failed"})
 
+    def refuse(self, words: str, error: Exception) -> None:
+        """Show why what a page asked for is not even begun."""
+        self.fail(Task("message", "", words, None), error)
+
     def close(self) -> None:
         """Drop what is queued and tell nobody any more."""
         with self.lock:

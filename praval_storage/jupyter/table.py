@@ -116,7 +116,6 @@ def around(shown: Shown, before: int) -> dict[str, Any]:
         before: How many rows are on the pages before.
     """
     seen = shown.seen
-    unordered = "" if seen.ordered else "not in this order: the backend cannot make it page by page"
     return {
         "columns": columns_to_json(shown),
         "fields": [[column.name, marks] for column in seen.columns if (marks := _marks(column))],
@@ -127,7 +126,7 @@ def around(shown: Shown, before: int) -> dict[str, Any]:
         "stopped": seen.stopped,
         "statement": seen.statement if seen.rows or seen.stopped or not seen.places else "",
         "parameters": [repr(value) for value in seen.parameters],
-        "note": "; ".join(filter(None, [seen.note, unordered])),
+        "note": seen.note,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -11,11 +12,11 @@ from uuid import uuid4
 import numpy as np
 import pytest
 import redis
-from backends import S3_CREDENTIALS
 
 from praval_storage import DataManager
 from praval_storage.jupyter import browse
-from praval_storage.providers import FileSystemProvider, QdrantProvider, RedisProvider, S3Provider
+from praval_storage.places import Look, Seen
+from praval_storage.providers import FileSystemProvider, QdrantProvider, RedisProvider
 from praval_storage.testing import InMemoryProvider
 
 if TYPE_CHECKING:
@@ -61,14 +62,20 @@ def test_names_of_places_and_records_can_be_seen(host_page: HostPage, redis_url:
         assert page.locator(".pane .title").inner_text() == name
 
 
-def test_an_order_that_is_not_made_does_not_look_made(host_page: HostPage, s3_endpoint: str) -> None:
-    bucket = f"words-{uuid4().hex[:8]}"
-    provider = S3Provider(bucket, *S3_CREDENTIALS, endpoint_url=s3_endpoint, auto_create=True)
-    with DataManager({"s3": provider}) as dm:
-        dm.store_many({f"{n:02}.json": "x" * n for n in range(40)}, "s3")
-        page = host_page.show(browse(dm, f"s3/{bucket}/"))
+def test_an_order_that_is_not_made_does_not_look_made(host_page: HostPage) -> None:
+    with DataManager({"memory": InMemoryProvider()}) as dm:
+        dm.store_many({f"{n:02}.json": "x" * n for n in range(40)}, "memory")
+
+        def look(name: str, request: Look) -> Seen:
+            if request.order is None or request.order.path.root == "key":
+                return dm.look(name, request)
+            return replace(dm.look(name, replace(request, order=None)), ordered=False, note="not sorted")
+
+        b = browse(dm, "memory", look=look)
+        page = host_page.show(b)
         page.get_by_role("button", name="size", exact=True).click()
-        page.get_by_text("not in this order").wait_for()
+        page.get_by_text("not sorted").wait_for()
+        assert b.code() == "dm.query('memory', limit=25)", "as it is, which is not in this order"
         assert page.locator("th[aria-sort]:not([aria-sort=none])").count() == 0
         assert page.locator(".arrow").all_inner_texts() == [""] * 4
         page.get_by_role("button", name="name", exact=True).click()
