@@ -126,6 +126,7 @@ class HostPage:
 def host_page(playing: Browser, _host_page: tuple[Any, Page, chromium.Watch]) -> Iterator[HostPage]:
     """A bare page for widgets of this process; errors of any side fail the test."""
     host, page, watch = _host_page
+    page.bring_to_front()  # a page behind another one is drawn once a second
     page.set_viewport_size({"width": 1280, "height": 800})
     epoch = host.reset()
     page.wait_for_function(f"window.epoch === {epoch}")
@@ -168,6 +169,7 @@ def _lab_page(
 def lab_page(playing: Browser, _lab_page: tuple[Any, chromium.Watch]) -> Iterator[Any]:
     """JupyterLab, ready to open a notebook; errors on its page and requests to elsewhere fail the test."""
     lab, watch = _lab_page
+    lab.page.bring_to_front()
     lab.page.set_viewport_size({"width": 1280, "height": 800})
     watch.problems.clear()
     yield lab
