@@ -7,7 +7,8 @@ function chartView({ model, ask, wait, root }) {
   const controls = h("div", { class: "controls" }), canvas = h("canvas", { role: "img" }), tip = h("div", { class: "tip", hidden: true, "aria-hidden": "true" });
   const legend = h("div", { class: "legend", role: "group", "aria-label": "Legend" }), list = h("tbody");
   const facts = h("p", { class: "dim facts" });
-  const table = h("table", { role: "grid", "aria-label": "Points of the map" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "point"), h("th", { scope: "col" }, "title"), h("th", { scope: "col" }, "colour"))), list);
+  const titled = h("th", { scope: "col" }, "title");
+  const table = h("table", { role: "grid", "aria-label": "Points of the map" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "point"), titled, h("th", { scope: "col" }, "colour"))), list);
   const box = h("div", { class: "chart", hidden: true }, controls, h("div", { class: "plane" }, canvas, tip), facts, legend, h("div", { class: "scroll points" }, table));
   let points = null, keys = [], names = [], titles = [], values = [], codes = null, number = -1, hidden = new Set(), hover = -1, drag = null, listed = LISTED;
 
@@ -53,9 +54,10 @@ function chartView({ model, ask, wait, root }) {
     const near = nearKeys(), anchor = selectedKey(), colour = (chart().colour || {}).legend || [];
     const order = keys.map((_, i) => i).filter(shown);
     const some = order.slice(0, listed);
+    titled.hidden = !titles.some(Boolean);
     const value = (i) => codes && colour[codes[i]] ? [mark(colour[codes[i]]), ` ${values[i] || colour[codes[i]].label}`] : [];
     redraw(table, () => list.replaceChildren(...some.map((i) => h("tr", { tabindex: -1, "data-focus": `point ${keys[i]}`, "data-key": keys[i], "aria-selected": String(keys[i] === anchor), onclick: () => ask("select_key", { key: keys[i] }) },
-      h("td", { class: "name", title: names[i] }, names[i], near.has(keys[i]) ? h("span", { class: "tag" }, "neighbour") : null), h("td", { class: "words", title: titles[i] }, titles[i]), h("td", {}, ...value(i)))),
+      h("td", { class: "name", title: names[i] }, names[i], near.has(keys[i]) ? h("span", { class: "tag" }, "neighbour") : null), titled.hidden ? null : h("td", { class: "words", title: titles[i] }, titles[i]), h("td", {}, ...value(i)))),
       ...(order.length > some.length ? [h("tr", {}, h("td", { colspan: 3 }, button(`show ${Math.min(LISTED, order.length - some.length)} more of ${order.length}`, () => { listed += LISTED; drawList(); }, { "data-focus": "more points" })))] : [])),
       () => list.querySelector("tr") || root);
     rove(list, "tr[data-focus]", list.querySelector("[aria-selected=true]"));
