@@ -30,7 +30,7 @@ from harness.lab import VISIBLE, LabPage, LabServer  # noqa: E402
 IMAGES = ROOT / "docs" / "images"
 NOTEBOOK = ROOT / "notebooks" / "05_browsers.ipynb"
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
-WIDTH, SCALE = 1160, 1.2  # of the page in CSS pixels, and picture pixels for each: not quite 1,400 wide
+WIDTH, SCALE = 1160, 1.15  # of the page in CSS pixels, and picture pixels for each: some 1,300 wide
 MOST = 200_000  # bytes
 # The first call to a provider imports its driver, which is not what a browser usually says of it.
 WARM_UP = "for name in 2 * [*dm.providers]:\n    dm.ls(name)"
