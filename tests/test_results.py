@@ -253,7 +253,7 @@ def test_long_results_are_cut_in_text_and_html() -> None:
     found = query(ROWS)
     assert repr(found).endswith("\n... 590 more")
     assert repr(found).count("\n") == 12
-    assert found._repr_html_().endswith("<p>... 590 more</p></div>")
+    assert "<p>... 590 more</p></div>" in found._repr_html_()
 
 
 HOSTILE = "\n\x1b[31m\u202e\ud800{}<img src=x>&\"'" + "é'" * 200

@@ -224,6 +224,22 @@ class TestCompanions:
 
 
 class TestAtTheSameTime:
+    def test_a_key_and_one_below_it_at_the_same_moment_are_both_kept(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        provider = FsspecProvider(f"memory://{uuid4().hex}")
+        is_folder = Files.is_folder
+
+        def slowly(files: Files, name: str) -> bool:
+            found = is_folder(files, name)
+            if name == "a" and not found:  # somebody else is faster
+                provider.store("a/b", "below", {})
+            return found
+
+        monkeypatch.setattr(Files, "is_folder", slowly)
+        provider.store("a", "above", {})
+        assert (provider.retrieve("a"), provider.retrieve("a/b")) == ("above", "below")
+
     def test_eight_threads_lose_nothing(self) -> None:
         provider = memory()
 

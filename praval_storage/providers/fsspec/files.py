@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from threading import RLock
 from typing import Any, BinaryIO, TypeVar
 
 import fsspec
+from fsspec.implementations.memory import MemoryFileSystem
 
 from praval_storage.providers.fsspec.settings import FsspecSettings
 
@@ -26,6 +27,7 @@ _MARKS = ("ETag", "etag", "e_tag", "md5Hash", "generation", "mtime", "created", 
 _TIMES = ("LastModified", "last_modified", "mtime", "modified", "updated", "created")
 # A file system that is closed in a forked child would wait for a thread that only its parent has.
 _LEFT_TO_THE_PARENT: list[Any] = []
+_IN_MEMORY = RLock()
 
 
 class NoPlaceError(Exception):
@@ -160,11 +162,25 @@ class Files:
 
     def _write(self, path: str, body: bytes | BinaryIO) -> None:
         if isinstance(body, bytes):
-            self._system.pipe_file(path, body)
+            with self._placing(path):
+                self._system.pipe_file(path, body)
             return
         body.seek(0)
-        with self._system.open(path, "wb") as file:
+        with self._placing(path):
+            opened = self._system.open(path, "wb")
+        with opened as file:
             shutil.copyfileobj(body, file, PIECE)
+
+    @contextmanager
+    def _placing(self, path: str) -> Iterator[None]:
+        """In memory a file gets its place when it is opened, even that of a folder that came meanwhile."""
+        if not isinstance(self._system, MemoryFileSystem):
+            yield
+            return
+        with _IN_MEMORY:
+            if self._system.isdir(path):
+                raise IsADirectoryError(path)
+            yield
 
 
 def mark(info: Info) -> str | None:
