@@ -24,7 +24,7 @@ from praval_storage import DataManager
 from praval_storage.errors import ConfigurationError, KeyExistsError, KeyNotFoundError, StorageError
 from praval_storage.providers.fsspec import FsspecProvider, FsspecSettings
 from praval_storage.providers.fsspec import store as file_store
-from praval_storage.providers.fsspec.files import Files
+from praval_storage.providers.fsspec.files import Files, NoPlaceError
 from praval_storage.records import Draft
 from praval_storage.scan import Scan, select
 from praval_storage.serialization import decode_metadata
@@ -224,21 +224,13 @@ class TestCompanions:
 
 
 class TestAtTheSameTime:
-    def test_a_key_and_one_below_it_at_the_same_moment_are_both_kept(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        provider = FsspecProvider(f"memory://{uuid4().hex}")
-        is_folder = Files.is_folder
-
-        def slowly(files: Files, name: str) -> bool:
-            found = is_folder(files, name)
-            if name == "a" and not found:  # somebody else is faster
-                provider.store("a/b", "below", {})
-            return found
-
-        monkeypatch.setattr(Files, "is_folder", slowly)
-        provider.store("a", "above", {})
-        assert (provider.retrieve("a"), provider.retrieve("a/b")) == ("above", "below")
+    def test_in_memory_a_file_does_not_take_the_place_of_a_folder_that_came_meanwhile(self) -> None:
+        files = Files(FsspecSettings(f"memory://{uuid4().hex}"))
+        files.write("a/b", b"below")
+        files._system.pseudo_dirs.clear()  # as while the other thread makes its folder
+        with pytest.raises(NoPlaceError):
+            files.write("a", b"above")
+        assert files.read("a/b") == b"below"
 
     def test_eight_threads_lose_nothing(self) -> None:
         provider = memory()
