@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
+import boto3
 import psycopg
 import redis
 from qdrant_client import QdrantClient
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
     import pytest
 
 S3_CREDENTIALS = ("testing", "testing", "us-east-1")
+
+
+def boto(endpoint: str, service: str = "s3") -> Any:
+    """What others use of a service."""
+    access, secret, region = S3_CREDENTIALS
+    session = boto3.Session(access, secret, region_name=region)
+    return session.client(service, endpoint_url=endpoint)  # type: ignore[call-overload]
 
 
 class Place(NamedTuple):

@@ -5,16 +5,16 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import boto3
 import numpy as np
 import pandas as pd
 import psycopg
 import pytest
 import redis
-from backends import S3_CREDENTIALS
+from backends import S3_CREDENTIALS, boto
 
 from praval_storage import DataManager, StorageError
 from praval_storage.jupyter import browse
@@ -62,16 +62,8 @@ def bucket(s3_endpoint: str, name: str) -> S3Provider:
 @pytest.fixture
 def s3(s3_endpoint: str) -> Iterator[Any]:
     """What others use."""
-    user, secret, region = S3_CREDENTIALS
-    client = boto3.client(
-        "s3",
-        endpoint_url=s3_endpoint,
-        aws_access_key_id=user,
-        aws_secret_access_key=secret,
-        region_name=region,
-    )
-    yield client
-    client.close()
+    with closing(boto(s3_endpoint)) as client:
+        yield client
 
 
 def test_a_bucket(host_page: HostPage, bucket: S3Provider, name: str, axe: Axe, shot: Shot) -> None:

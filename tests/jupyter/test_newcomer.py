@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-import boto3
 import pytest
-from backends import S3_CREDENTIALS
+from backends import S3_CREDENTIALS, boto
 from harness.chromium import Watch
 from harness.lab import REPOSITORY, VISIBLE, MadeLab
 
@@ -24,8 +23,7 @@ LOADING = 90_000  # milliseconds for JupyterLab to appear, and for a notebook to
 @pytest.fixture(scope="module")
 def bucket(s3_endpoint: str) -> str:
     """A bucket with a CSV file that somebody else put there."""
-    access, secret, region = S3_CREDENTIALS
-    client = boto3.Session(access, secret, region_name=region).client("s3", endpoint_url=s3_endpoint)
+    client = boto(s3_endpoint)
     name = f"weather-{uuid4().hex[:8]}"
     client.create_bucket(Bucket=name)
     text = b"city,day,degrees\nOslo,2026-01-01,-3.5\nRome,2026-01-01,11.0\n"

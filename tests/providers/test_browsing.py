@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import boto3
 import psycopg
 import pytest
 import redis
-from backends import S3_CREDENTIALS, make
+from backends import S3_CREDENTIALS, boto, make
 from conftest import cases
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -153,14 +152,7 @@ class TestFileSystem:
 class TestS3:
     @pytest.fixture
     def boto(self, s3_endpoint: str) -> Any:
-        user, secret, region = S3_CREDENTIALS
-        return boto3.client(
-            "s3",
-            endpoint_url=s3_endpoint,
-            aws_access_key_id=user,
-            aws_secret_access_key=secret,
-            region_name=region,
-        )
+        return boto(s3_endpoint)
 
     @pytest.fixture
     def provider(self, request: pytest.FixtureRequest) -> S3Provider:

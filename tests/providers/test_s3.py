@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import boto3
+import backends
 import numpy as np
 import pandas as pd
 import pytest
@@ -62,13 +62,7 @@ def bucket() -> str:
 @pytest.fixture
 def boto(s3_endpoint: str, bucket: str) -> Any:
     """What others use; the bucket is made."""
-    client = boto3.client(
-        "s3",
-        endpoint_url=s3_endpoint,
-        aws_access_key_id=USER,
-        aws_secret_access_key=SECRET,
-        region_name=REGION,
-    )
+    client = backends.boto(s3_endpoint)
     client.create_bucket(Bucket=bucket)
     yield client
     client.close()
@@ -829,13 +823,7 @@ class Server:
             pass
 
     def iam(self, operation: str, **parameters: Any) -> Any:
-        client = boto3.client(
-            "iam",
-            endpoint_url=self.endpoint,
-            aws_access_key_id=USER,
-            aws_secret_access_key=SECRET,
-            region_name=REGION,
-        )
+        client = backends.boto(self.endpoint, "iam")
         try:
             return getattr(client, operation)(**parameters)
         finally:
