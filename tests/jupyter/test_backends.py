@@ -312,15 +312,20 @@ def collection(tmp_path: Path) -> Iterator[DataManager]:
         yield dm
 
 
+COUNT_BRIGHT = """() => {
+    const c = document.querySelector('.pvb canvas');
+    const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+    let n = 0; for (let i = 3; i < d.length; i += 4) if (d[i] > 150) n++; return n; }"""
+
+
 def bright(page: Page) -> int:
     """Pixels of the canvas that are drawn at all."""
-    return int(
-        page.evaluate(
-            """() => { const c = document.querySelector('.pvb canvas');
-            const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
-            let n = 0; for (let i = 3; i < d.length; i += 4) if (d[i] > 150) n++; return n; }"""
-        )
-    )
+    return int(page.evaluate(COUNT_BRIGHT))
+
+
+def wait_for_fewer(page: Page, pixels: float) -> None:
+    """The canvas is drawn with the next frame, not with the click."""
+    page.wait_for_function(f"(most) => ({COUNT_BRIGHT})() < most", arg=pixels)
 
 
 def place_of(page: Page, key: str) -> dict[str, int]:
@@ -349,11 +354,11 @@ def test_a_map(host_page: HostPage, collection: DataManager, axe: Axe, shot: Sho
     page.locator(".legend").get_by_role("button", name=re.compile("physics")).wait_for()
     page.wait_for_function("() => document.querySelectorAll('.points tr[data-key]').length === 100")
     assert page.get_by_role("img", name=re.compile("Map of .* list below")).count() == 1
+    page.wait_for_function(f"() => ({COUNT_BRIGHT})() > 500")
     everything = bright(page)
-    assert everything > 500
     # An entry of the legend takes its points away, on the canvas and in the list.
     page.locator(".legend").get_by_role("button", name=re.compile("physics")).click()
-    assert bright(page) < everything
+    wait_for_fewer(page, everything)
     assert page.locator(".points tr[data-key]", has_text="physics").count() == 0
     page.locator(".legend").get_by_role("button", name=re.compile("physics")).click()
     # A point that is clicked, here in the list, is shown with its neighbours; the others are dimmed.
@@ -362,7 +367,7 @@ def test_a_map(host_page: HostPage, collection: DataManager, axe: Axe, shot: Sho
     host_page.settle(b)
     anchor = b.preview["key"]
     assert page.locator(".points tr[aria-selected=true]").count() <= 1
-    assert bright(page) < everything / 2
+    wait_for_fewer(page, everything / 2)
     shot(page)
     assert axe(page) == []
     # The same point, hovered and clicked on the canvas.
