@@ -265,6 +265,7 @@ class LabPage:
             name,
         )
         self.page.wait_for_selector(f"{VISIBLE} .jp-Cell", timeout=60_000)
+        self.page.wait_for_function("() => jupyterapp.shell.currentWidget?.context")
         if kernel:
             self.page.evaluate(READY)
         return self
