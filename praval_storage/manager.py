@@ -14,7 +14,8 @@ from praval_storage.doctor import examine
 from praval_storage.operations import Operations
 from praval_storage.optional import library
 from praval_storage.places import Look, Measured, Seen
-from praval_storage.provider_set import HealthReport, ProviderSet, Statistics
+from praval_storage.provider_calls import HealthReport, Statistics
+from praval_storage.provider_set import ProviderSet
 from praval_storage.registry import make_provider
 from praval_storage.transaction import Transaction
 from praval_storage.writing import Reference, Target
@@ -288,7 +289,7 @@ class DataManager(Operations):
 
     def statistics(self) -> dict[tuple[str, str], Statistics]:
         """Calls, failures and seconds by (storage type, operation) since the manager was made."""
-        return dict(self._providers.statistics)
+        return self._providers.statistics()
 
     def close(self) -> None:
         """Let go of connections and files. The manager can be used again afterwards."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from praval_storage.display import WIDEST, Table, as_html, as_text, codes, counted, facts, folded, printable
 from praval_storage.options import options
-from praval_storage.provider_set import ProviderSet, took
+from praval_storage.provider_calls import took
+from praval_storage.provider_set import ProviderSet
 from praval_storage.settings import described
 
 MOST_BYTES = 5_000
@@ -33,7 +34,7 @@ def html(providers: ProviderSet, title: str) -> str:
 
 
 def _table(providers: ProviderSet, title: str, *, in_full: bool) -> Table:
-    last = {name: providers.last_call(name) for name in providers}
+    last = {name: providers.calls(name).last for name in providers}
     notes = {name: providers.remark(name) for name in providers}
     down = sum(each.status == "down" for each in last.values())
     title = f"{title}: {counted(len(last), 'provider')}{f', {down} down' if down else ''}"
@@ -48,9 +49,9 @@ def _table(providers: ProviderSet, title: str, *, in_full: bool) -> Table:
 
 
 def _last_call(providers: ProviderSet, name: str) -> str:
-    age = providers.age(name)
+    age = providers.calls(name).age
     when = "" if age is None else f"{_ago(age)} ago"
-    return ", ".join(filter(None, [took(providers.last_call(name)), when, providers.remark(name)]))
+    return ", ".join(filter(None, [took(providers.calls(name).last), when, providers.remark(name)]))
 
 
 def _ago(seconds: float) -> str:
@@ -71,6 +72,6 @@ def _details(providers: ProviderSet, name: str) -> str:
     for setting in settings:
         if setting.source != "default":
             known[setting.name] = f"{setting.value} ({setting.source})"
-    if (error := providers.last_error(name)) and not options.stable_repr:
+    if (error := providers.calls(name).error) and not options.stable_repr:
         known["last error"] = error
     return folded(printable(name), as_html(facts("", known, width=WIDEST)))

@@ -160,6 +160,7 @@ class Seen:
         note: A few words about what could not be seen, or what a page costs here.
         columns: Columns of a table, payload fields and vectors of a collection.
         types: What the backend calls the type of a row, by key, where it has several: ``"hash"``.
+        scores: How near to what was searched for each row is, by key, where the rows are those of a search.
         read_only: As :attr:`Place.read_only`, for this place.
         delimiter: What the paths of the places here end with, where :attr:`Look.delimiter` can choose
             another; ``""`` = there is no choice.
@@ -180,6 +181,7 @@ class Seen:
     note: str = ""
     columns: Sequence[Column] = ()
     types: Mapping[str, str] = field(default_factory=dict)
+    scores: Mapping[str, float] = field(default_factory=dict)
     read_only: str = ""
     delimiter: str = ""
 

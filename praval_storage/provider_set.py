@@ -3,77 +3,27 @@
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from threading import RLock
-from time import monotonic, perf_counter
+from time import perf_counter
 from typing import TypeVar
 
 from praval_storage.base import BaseStorageProvider, HasCollections, Writer, boundary
-from praval_storage.display import Table, as_html, as_text, counted, printable
+from praval_storage.display import printable
 from praval_storage.errors import (
     ConfigurationError,
     ProviderNotRegisteredError,
     StorageConnectionError,
     StorageError,
-    StorageTimeoutError,
     UnsupportedOperationError,
 )
-from praval_storage.options import options
+from praval_storage.provider_calls import Calls, Health, Statistics
 from praval_storage.read_only import reads_only, refusal
 from praval_storage.registry import Factory, installed_names, made
 
 T = TypeVar("T")
 
 logger = logging.getLogger("praval_storage")
-
-_OF_A_CLASS = re.compile(r"^<?\w+[ (](?:at )?(.+)[>)]$")
-"""A repr; what stands within it says where something is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """Whether a provider answered.
-
-    Attributes:
-        status: ``"up"`` or ``"down"``.
-        detail: A few words of the backend, or why it did not answer.
-        seconds: How long the answer took.
-    """
-
-    status: str
-    detail: str
-    seconds: float
-
-
-class HealthReport(dict[str, Health]):
-    """Health by provider."""
-
-    def __repr__(self) -> str:
-        return as_text(self._table(_lasting))
-
-    def _repr_html_(self) -> str:
-        if options.stable_repr:
-            return as_html(self._table(_lasting))
-        return as_html(self._table(lambda each: (each.status, each.detail, took(each)), "took"))
-
-    def _table(self, cells: Callable[[Health], Sequence[str]], *more: str) -> Table:
-        up = sum(each.status == "up" for each in self.values())
-        rows = [
-            [printable(name), *(printable(cell, 300) for cell in cells(each))] for name, each in self.items()
-        ]
-        title = f"{counted(len(self), 'provider')}: {up} up, {len(self) - up} down"
-        return Table(title, ("provider", "state", "detail", *more), rows, 0)
-
-
-@dataclass(slots=True)
-class Statistics:
-    """Calls, failures and total seconds of one operation on one provider."""
-
-    calls: int = 0
-    failures: int = 0
-    seconds: float = 0.0
 
 
 class ProviderSet(Mapping[str, BaseStorageProvider]):
@@ -90,11 +40,7 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
         self._made: dict[str, BaseStorageProvider] = {}
         self._factories: dict[str, Factory] = {}
         self._bound: dict[tuple[str, str], BaseStorageProvider] = {}
-        self._answered: set[str] = set()
-        self._last: dict[str, Health] = {}
-        self._errors: dict[str, str] = {}
-        self._ended: dict[str, float] = {}
-        self.statistics: dict[tuple[str, str], Statistics] = {}
+        self._calls: dict[str, Calls] = {}
         self.changes = 0  # how often a provider came or went
         self.origin = ""  # which environment they were made from, for people
 
@@ -153,7 +99,7 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
             if name not in self:
                 raise ProviderNotRegisteredError(f"Provider {name!r} not registered")
             self._factories.pop(name, None)
-            self._answered.discard(name)
+            self._calls[name] = Calls(name, self.calls(name).statistics)
             self._read_only.discard(name)
             self.changes += 1
             for key in [key for key in self._bound if key[0] == name]:
@@ -215,12 +161,12 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
         ``again`` is false because a second attempt would not mean the same.
         """
         try:
-            return self._timed(name, operation, key, work)
+            return self._noted(name, operation, key, work)
         except StorageConnectionError:
-            if not again or name not in self._answered:
+            if not again or not self.calls(name).has_answered:
                 raise
             logger.info("%s %s: connection lost, trying again", name, operation)
-            return self._timed(name, operation, key, work)
+            return self._noted(name, operation, key, work)
 
     def health(self, name: str) -> Health:
         """Reach a provider once; a failure is the answer, not an exception."""
@@ -231,30 +177,26 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
             return Health("down", str(error), perf_counter() - started)
         return Health("up", detail, perf_counter() - started)
 
-    def last_call(self, name: str) -> Health:
-        """How the last call of a provider went."""
-        return self._last.get(name, Health("unknown", "not used yet", 0.0))
+    def calls(self, name: str) -> Calls:
+        """How the calls of a provider went."""
+        return self._calls.get(name) or self._calls.setdefault(name, Calls(name))
+
+    def statistics(self) -> dict[tuple[str, str], Statistics]:
+        """Figures of the calls, by provider and operation."""
+        found = [(calls.name, dict(calls.statistics)) for calls in list(self._calls.values())]
+        return {(name, operation): counts for name, each in found for operation, counts in each.items()}
 
     def place(self, name: str) -> str:
         """Where a provider is, once it has been made; it is not made for that."""
-        return printable(_OF_A_CLASS.sub(r"\1", repr(self._made[name])), 200) if name in self._made else ""
+        return printable(self._made[name].place, 200) if name in self._made else ""
 
     def made(self, name: str) -> BaseStorageProvider | None:
         """A provider that has been made; it is not made for that."""
         return self._made.get(name)
 
-    def last_error(self, name: str) -> str:
-        """What the last call that failed said; empty when the provider was not to blame for any."""
-        return self._errors.get(name, "")
-
-    def age(self, name: str) -> float | None:
-        """Seconds since the last call ended."""
-        ended = self._ended.get(name)
-        return None if ended is None else monotonic() - ended
-
     def remark(self, name: str) -> str:
         """A few words about a provider: what it may not do, and why it is down."""
-        texts = ("read-only" if self.is_read_only(name) else "", self.last_call(name).detail)
+        texts = ("read-only" if self.is_read_only(name) else "", self.calls(name).last.detail)
         return ", ".join(filter(None, texts))
 
     def close(self) -> None:
@@ -278,46 +220,6 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
             hint=f"Add it: dm.register_provider({name!r}{provider}). Registered: {', '.join(self) or 'none'}",
         )
 
-    def _timed(self, name: str, operation: str, key: str | None, work: Callable[[], T]) -> T:
-        started = perf_counter()
-        failed = 1
-        try:
-            with boundary(self[name], operation, key):
-                result = work()
-            failed = 0
-            self._answered.add(name)
-            return result
-        except StorageError as error:
-            error.provider = name
-            if isinstance(error, StorageConnectionError | StorageTimeoutError):
-                self._last[name] = Health("down", type(error).__name__, perf_counter() - started)
-            if not isinstance(error, LookupError | ValueError):  # the caller's own mistakes
-                self._errors[name] = f"{operation}: {printable(str(error), 300)}"
-            raise
-        finally:
-            seconds = perf_counter() - started
-            self._ended[name] = monotonic()
-            if not failed:
-                self._last[name] = Health("up", "", seconds)
-            entry = self.statistics.setdefault((name, operation), Statistics())
-            entry.calls, entry.failures = entry.calls + 1, entry.failures + failed
-            entry.seconds += seconds
-            if logger.isEnabledFor(logging.DEBUG):
-                logger.debug(
-                    "%s %s %r: %s in %.1f ms",
-                    name,
-                    operation,
-                    key,
-                    "failed" if failed else "ok",
-                    seconds * 1e3,
-                )
-
-
-def _lasting(health: Health) -> Sequence[str]:
-    # An address or a time would differ from run to run; a reason is worth it.
-    return health.status, health.detail if health.status != "up" else ""
-
-
-def took(health: Health) -> str:
-    """How long a call took."""
-    return f"{health.seconds * 1e3:.0f} ms" if health.seconds else ""
+    def _noted(self, name: str, operation: str, key: str | None, work: Callable[[], T]) -> T:
+        with self.calls(name).noted(operation, key), boundary(self[name], operation, key):
+            return work()

@@ -122,6 +122,20 @@ def test_statistics_count_calls_and_failures(dm: DataManager) -> None:
     assert all(entry.seconds > 0 for entry in dm.statistics().values())
 
 
+def test_another_provider_under_a_name_is_judged_by_its_own_calls() -> None:
+    provider = Tracked()
+    manager = DataManager({"remote": provider})
+    provider.failures = [lost()]
+    with pytest.raises(StorageConnectionError):
+        manager.store(1, "remote", "k")
+    assert manager.providers.calls("remote").last.status == "down"
+    manager.register_provider("remote", InMemoryProvider())
+    calls = manager.providers.calls("remote")
+    assert (calls.last.status, calls.error, calls.age, calls.has_answered) == ("unknown", "", None, False)
+    manager.store(1, "remote", "k")
+    assert (calls.last.status, manager.statistics()["remote", "store"].calls) == ("up", 2)
+
+
 def test_calls_are_logged_without_data(dm: DataManager, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, "praval_storage"):
         dm.store("a private text", "first", "k")

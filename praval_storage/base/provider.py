@@ -61,6 +61,11 @@ class BaseStorageProvider(ABC):
     def __init__(self, name: str) -> None:
         self.name = name
 
+    @property
+    def place(self) -> str:
+        """Where it stores, in a few words for people, without secrets; ``""`` = nothing to say."""
+        return ""
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
         """A provider configured by environment variables."""
@@ -158,7 +163,7 @@ class BaseStorageProvider(ABC):
         self.close()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name!r}>"
+        return f"<{type(self).__name__} {self.place or repr(self.name)}>"
 
     def _repr_html_(self) -> str:
         return as_html(facts(repr(self), {"can": ", ".join(self.abilities())}, width=WIDEST))

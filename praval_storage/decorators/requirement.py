@@ -8,7 +8,7 @@ from typing import Any
 from praval_storage.base import BaseStorageProvider
 from praval_storage.decorators.view import Scope
 from praval_storage.errors import ProviderNotRegisteredError, StorageConnectionError, StorageError
-from praval_storage.provider_set import Health
+from praval_storage.provider_calls import Health
 
 
 class Requirement:

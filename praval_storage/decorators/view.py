@@ -11,7 +11,8 @@ from praval_storage.decorators.selection import Settings
 from praval_storage.environment import get_data_manager
 from praval_storage.errors import ProviderNotRegisteredError
 from praval_storage.manager import DataManager
-from praval_storage.provider_set import Health, ProviderSet, Statistics
+from praval_storage.provider_calls import Calls, Statistics
+from praval_storage.provider_set import ProviderSet
 from praval_storage.registry import Factory, make_provider
 
 T = TypeVar("T")
@@ -97,9 +98,9 @@ class Scope(ProviderSet):
         """Do one piece of work on a provider, as the set it belongs to does it."""
         return self._home(name).call(name, operation, key, work, again=again)
 
-    def last_call(self, name: str) -> Health:
-        """How the last call of a provider went, the function's or another's."""
-        return self._home(name).last_call(name)
+    def calls(self, name: str) -> Calls:
+        """How the calls of a provider went, the function's or another's."""
+        return self._home(name).calls(name)
 
     def place(self, name: str) -> str:
         """Where a provider is, once it has been made."""
@@ -109,12 +110,12 @@ class Scope(ProviderSet):
         """Close what was made for the function; what is shared is the process-wide manager's to close."""
         self._own.close()
 
-    def counted(self) -> dict[tuple[str, str], Statistics]:
-        """The statistics of the function's providers, wherever they are kept."""
+    def statistics(self) -> dict[tuple[str, str], Statistics]:
+        """Figures of the function's providers, wherever they are kept; of shared ones also others' calls."""
         shared = self._registered().keys() - self._own.keys()
         counted = get_data_manager().statistics()
         mine = {entry: counts for entry, counts in counted.items() if entry[0] in shared}
-        return {**mine, **self._own.statistics}
+        return {**mine, **self._own.statistics()}
 
     def revision(self) -> tuple[DataManager, int, int]:
         """Equal as long as the names stand for the same providers."""
@@ -157,10 +158,6 @@ class StorageView(DataManager):
     def __init__(self, scope: Scope) -> None:
         super().__init__()
         self._providers = scope
-
-    def statistics(self) -> dict[tuple[str, str], Statistics]:
-        """As the set a provider belongs to counts them: of a shared one, the calls of others too."""
-        return self._providers.counted()
 
     def __reduce__(self) -> Any:
         # In another process it finds that process's manager.

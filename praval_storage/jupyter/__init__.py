@@ -73,7 +73,7 @@ def browse_result(result: RowSequence[Any], *, static: bool = False) -> BrowserW
 
 def _patience(dm: DataManager, path: str) -> float:
     name = parse_address(path, dm.providers).storage_type
-    known = name in dm.providers and dm.providers.last_call(name).status == "up"
+    known = name in dm.providers and dm.providers.calls(name).last.status == "up"
     return PATIENCE_KNOWN if known else PATIENCE
 
 

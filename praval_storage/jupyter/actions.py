@@ -87,7 +87,7 @@ class Actions:
             return None
         name = DataReference.from_uri(uri)
         # Another deletion must not replace this one, and trying it again takes both steps again.
-        task = Task(f"delete {uri}", name.storage_type, f"deleting {name.key}", None)
+        task = Task(f"delete {uri}", name.storage_type, f"deleting {name.key}", None, must=True)
         self._core.set({"confirm": {}})
         address = self._pages.address
 

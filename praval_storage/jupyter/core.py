@@ -36,6 +36,7 @@ class Task(NamedTuple):
         again: Asks the same once more; ``None`` = that is not offered.
         failed: What its failure changes besides.
         lane: The queue, when it is not the provider's own.
+        must: Whether it is done although the browser is closed before it is its turn.
     """
 
     kind: str
@@ -44,6 +45,7 @@ class Task(NamedTuple):
     again: Callable[[], object] | None
     failed: Callable[[], Changes] | None = None
     lane: str = ""
+    must: bool = False
 
 
 class Failure(NamedTuple):
@@ -153,7 +155,7 @@ class Core:
         self.fail(Task("message", "", words, None), error)
 
     def close(self) -> None:
-        """Drop what is queued and tell nobody any more."""
+        """Drop what is queued, but for what was confirmed, and tell nobody any more."""
         with self.lock:
             self._watchers.clear()
             self._numbers.clear()
@@ -203,10 +205,13 @@ class Core:
             number = self._numbers[task.kind] = next(self._count)
             self._busy[task.kind] = task.words
             self.set({"busy": self._words()})
-        return self._lanes.submit(task.lane or task.storage_type, task.kind, lambda: run(task, number))
+        job = Job(task.kind, lambda: run(task, number), must=task.must)
+        return self._lanes.submit(task.lane or task.storage_type, job)
 
     def _failing(self) -> Changes:
-        return {"error": next((each.shown for each in reversed(self._failures.values())), {})}
+        *earlier, last = [each.shown for each in self._failures.values()] or [{}]
+        also = [f"{each['title']}: {each['class']}: {each['text']}" for each in earlier]
+        return {"error": {**last, "also": also} if also else last}
 
     def _words(self) -> str:
         return next(reversed(self._busy.values()), "")
@@ -223,7 +228,7 @@ class Core:
         }
 
     def _badge(self, name: str) -> dict[str, str]:
-        health = self.dm.providers.last_call(name)
+        health = self.dm.providers.calls(name).last
         title = self._last.get(name, "")
         if health.status == "unknown":
             return {"state": "unknown", "text": "", "title": "not used yet"}

@@ -13,10 +13,17 @@ logger = logging.getLogger("praval_storage")
 
 
 class Job:
-    """A piece of work that can be waited for; ``kind`` says what a newer one of the same kind replaces."""
+    """A piece of work that can be waited for.
 
-    def __init__(self, kind: str, work: Work) -> None:
+    Args:
+        kind: What a newer one of the same kind replaces.
+        work: What is done.
+        must: Whether it is done although the lanes are closed before it is its turn.
+    """
+
+    def __init__(self, kind: str, work: Work, *, must: bool = False) -> None:
         self.kind = kind
+        self.must = must
         self._work = work
         self._done = Event()
 
@@ -54,9 +61,8 @@ class Lanes:
         self._queues: dict[str, deque[Job]] = {}
         self._closed = False
 
-    def submit(self, lane: str, kind: str, work: Work) -> Job:
+    def submit(self, lane: str, job: Job) -> Job:
         """Queue a piece of work, in the place of an older one of its kind that nobody has started."""
-        job = Job(kind, work)
         if not self.threads:
             job.run()
             return job
@@ -68,12 +74,13 @@ class Lanes:
         return job
 
     def close(self) -> None:
-        """Drop what is queued. What runs ends by itself; its answer is nobody's any more."""
+        """Drop what is queued and need not be done. What runs ends by itself, its answer being nobody's."""
         with self._lock:
             self._closed = True
             for queue in self._queues.values():
-                while queue:
-                    queue.popleft().drop()
+                for job in [job for job in queue if not job.must]:
+                    queue.remove(job)
+                    job.drop()
 
     def _enqueue(self, lane: str, job: Job) -> None:
         working = lane in self._queues

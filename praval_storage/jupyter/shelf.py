@@ -16,6 +16,7 @@ from praval_storage.manager import DataManager
 from praval_storage.paging import Batch, Entry, collect, in_any_order, whole
 from praval_storage.places import Column, Count, Look, Place, Seen, bad_token, from_token
 from praval_storage.records import MISSING, Stored
+from praval_storage.results import SearchResult
 from praval_storage.results.sequence import RowSequence, Source
 
 
@@ -25,10 +26,12 @@ class Shelf(NamedTuple):
     Attributes:
         source: The source of the result.
         rows: Its rows.
+        scores: Those of a search, by key.
     """
 
     source: Source
     rows: Sequence[Stored]
+    scores: Mapping[str, float]
 
     def fill(self, rows: Sequence[Stored]) -> list[Stored | None]:
         """The rows with their bodies."""
@@ -48,7 +51,7 @@ class Shelf(NamedTuple):
             seen = collect(request, "", [self._rest(request)], self._after, sift).seen("")
         is_all = request.where == EVERYTHING and not request.text
         total = Count(len(self.rows)) if is_all else None
-        return replace(seen, total=total, columns=self._columns(seen.rows))
+        return replace(seen, total=total, columns=self._columns(seen.rows), scores=self.scores)
 
     def _rest(self, request: Look) -> Batch:
         match from_token(request.token):
@@ -85,7 +88,9 @@ def shelf(result: RowSequence[Any]) -> tuple[DataManager, Looker]:
     providers: Mapping[str, BaseStorageProvider] = getattr(source, "providers", {})
     if name not in providers:
         raise UnsupportedOperationError(f"The rows of this result came from {source!r}, not from a manager")
-    held = Shelf(source, result._rows)  # noqa: SLF001 - as above
+    rows = result._rows  # noqa: SLF001 - as above
+    scores = result.scores if isinstance(result, SearchResult) else ()
+    held = Shelf(source, rows, {row.key: score for row, score in zip(rows, scores, strict=False)})
 
     def look(_: str, request: Look) -> Seen:
         return replace(held.look(request), collection=result.collection) if not request.path else Seen()

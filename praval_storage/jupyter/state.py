@@ -30,7 +30,7 @@ class State:
         preview: The record that is shown (``Preview.payload``).
         chart: The map of a collection (``VectorMap.payload``) and what is chosen on it.
         confirm: The record a deletion was asked for.
-        error: Title, text and what can be tried again.
+        error: Title, text and whether it can be tried again; ``also`` = what failed before it.
         busy: What is being done, in words.
         notice: What a screen reader is told.
         read_only: Why nothing can be deleted here, ``""`` if it can.

@@ -69,10 +69,13 @@ def _table(state: State) -> Table:
         ]
         return Table("Storage browser", ("provider", "state"), names, 0)
     title = f"Storage browser: {state.path}{_matching(state)}{_extent(state)}"
-    header, rows = _of_data(state, fields) if (fields := _fields(state)) else _of_files(state)
+    (name, *header), rows = _of_data(state, fields) if (fields := _fields(state)) else _of_files(state)
+    if scores := [row["score"] for row in state.rows if "score" in row]:
+        header = ["score", *header]
+        rows = [[key, score, *rest] for score, (key, *rest) in zip(scores, rows, strict=True)]
     places = [[place["name"], place["kind"]] for place in state.table.get("places", ())]
-    lines = [[*line, *["-"] * (len(header) - len(line))] for line in [*places, *rows]]
-    return Table(title, header, lines[:SHOWN], max(0, len(lines) - SHOWN))
+    lines = [[*line, *["-"] * (1 + len(header) - len(line))] for line in [*places, *rows]]
+    return Table(title, (name, *header), lines[:SHOWN], max(0, len(lines) - SHOWN))
 
 
 def _fields(state: State) -> list[str]:

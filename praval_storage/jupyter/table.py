@@ -69,13 +69,15 @@ def rows_to_json(shown: Shown) -> list[dict[str, Any]]:
 def columns_to_json(shown: Shown) -> list[dict[str, Any]]:
     """The columns: the fields of the data where rows come with it, else those of files."""
     seen = shown.seen
+    scores = [_head("score", "score", "number")] if seen.scores else []
     if fields := fields_of(shown):
         known = {column.name: column for column in seen.columns}
-        return [_head("key", "key"), *(_field(name, known.get(name)) for name in fields)]
+        return [_head("key", "key"), *scores, *(_field(name, known.get(name)) for name in fields)]
     # A server that has several types of values tells no times, but how long a value still has.
     expiring = bool(seen.types) or any(row.expires_at is not None for row in seen.rows)
     return [
         _head("name", "key"),
+        *scores,
         _head("type" if seen.types else "kind", "format"),
         _head("size", "size", "number"),
         *([] if seen.types else [_head("modified", "updated_at", "time")]),
@@ -180,6 +182,8 @@ def _row(shown: Shown, row: Stored, value: Any, fields: Sequence[str]) -> dict[s
         "age": row.updated_at and (now - row.updated_at).total_seconds(),
         "expires_in": row.expires_at and max(0.0, (row.expires_at - now).total_seconds() * 1e3),
     }
+    if row.key in seen.scores:
+        known["score"] = f"{seen.scores[row.key]:.4g}"
     return {**known, "cells": _cells(value, fields)} if fields else known
 
 

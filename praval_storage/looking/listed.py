@@ -159,7 +159,7 @@ def ls(
 
 def _all(providers: ProviderSet) -> Seen:
     """The providers and how their last calls went; nobody is asked."""
-    last = {name: providers.last_call(name) for name in providers}
+    last = {name: providers.calls(name).last for name in providers}
     return Seen(
         [
             Place("", name, "provider", True, False, note=" ".join(filter(None, (each.status, each.detail))))

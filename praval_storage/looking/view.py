@@ -74,14 +74,14 @@ class ProviderView:
         return tree(self._providers, place, depth, delimiter)
 
     def __repr__(self) -> str:
-        state = self._providers.last_call(self.storage_type)
+        state = self._providers.calls(self.storage_type).last
         return (
             f"<{printable(self.storage_type)}: {state.status}{f', {state.detail}' if state.detail else ''}>"
         )
 
     def _repr_html_(self) -> str:
         place = "" if options.stable_repr else self._providers.place(self.storage_type)
-        state = self._providers.last_call(self.storage_type)
+        state = self._providers.calls(self.storage_type).last
         known = {"state": f"{state.status} {state.detail}".strip(), **({"where": place} if place else {})}
         return as_html(facts(f"Provider {printable(self.storage_type)}", known))
 

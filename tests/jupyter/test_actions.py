@@ -94,6 +94,30 @@ def test_a_deletion_that_fails_is_shown_although_another_one_went_well(
     assert b.error == {}, "who goes on has seen it"
 
 
+def test_of_several_failures_none_is_hidden(dm: DataManager, b: Browser, page: Page) -> None:
+    memory(dm).kept = set(KEYS[:2])
+    memory(dm).door.clear()
+    jobs = [page.delete(uri(key)) for key in KEYS[:2]]
+    memory(dm).door.set()
+    finish(*jobs)
+    assert b.error["title"] == f"deleting {KEYS[1]} failed"
+    [before] = b.error["also"]
+    assert f"deleting {KEYS[0]} failed" in before
+    assert f"{KEYS[0]} is kept" in before
+
+
+def test_what_was_confirmed_is_deleted_although_the_browser_is_closed(
+    dm: DataManager, b: Browser, page: Page
+) -> None:
+    memory(dm).door.clear()
+    jobs = [page.delete(uri(key)) for key in KEYS[:2]]
+    dropped = page.ask("refresh")
+    b.close()
+    memory(dm).door.set()
+    finish(*jobs, dropped)
+    assert [dm.exists(uri(key)) for key in KEYS[:3]] == [False, False, True]
+
+
 def test_a_deletion_that_ends_late_leaves_alone_where_the_user_is_by_then(
     dm: DataManager, b: Browser, page: Page
 ) -> None:

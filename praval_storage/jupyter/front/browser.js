@@ -182,7 +182,8 @@ function render({ model, el }) {
     filterNote.hidden = !info.filter_note;
     filter.setAttribute("aria-invalid", String(!!info.filter_note));
     if (state === "dead") return;
-    problem.textContent = failed.title ? `${failed.title}: ${failed.class}: ${failed.text}${failed.where ? ` (${failed.where})` : ""}` : "";
+    const told = [`${failed.title}: ${failed.class}: ${failed.text}${failed.where ? ` (${failed.where})` : ""}`, ...(failed.also || [])];
+    problem.textContent = failed.title ? told.join(" Also: ") : "";
     problem.title = problem.textContent;
     problem.tabIndex = failed.title ? 0 : -1; // a long one scrolls
     retry.hidden = !failed.retry;

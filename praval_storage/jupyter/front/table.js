@@ -18,7 +18,8 @@ function tableView({ model, ask, root, ticking }) {
     const sort = model.get("table").ordered === false ? "" : model.get("sort"), up = sort === column.path, down = sort === `-${column.path}`;
     const now = model.get("sort"), next = now === column.path ? `-${column.path}` : now === `-${column.path}` ? "" : column.path;
     return h("th", { scope: "col", class: { number: "number", format: "kind" }[column.kind === "number" ? "number" : column.path], "aria-sort": up ? "ascending" : down ? "descending" : "none" },
-      h("button", { type: "button", class: "sort", "data-focus": `sort ${column.path}`, onclick: () => ask("sort", { by: next }) },
+      // The rows of a search are in the order of their scores as they are.
+      column.path === "score" ? column.name : h("button", { type: "button", class: "sort", "data-focus": `sort ${column.path}`, onclick: () => ask("sort", { by: next }) },
         column.name, h("span", { class: "arrow", "aria-hidden": "true" }, up ? " ▲" : down ? " ▼" : "")),
       column.note ? h("div", { class: "marks" }, column.note) : null);
   }
@@ -35,6 +36,7 @@ function tableView({ model, ask, root, ticking }) {
     return columns.map((column) => {
       if (column.kind === "data") return valueCell(row.cells[field++] || { text: "", kind: "null" });
       if (column.path === "key") return h("td", { class: "name", title: row.name }, row.name);
+      if (column.path === "score") return h("td", { class: "number" }, row.score);
       if (column.path === "size") return h("td", { class: "number" }, row.size_text);
       if (column.path === "format") return h("td", { class: "kind" }, h("span", { class: "tag" }, row.kind));
       if (column.path === "expires_at") return h("td", { class: "ttl" }, ticking(row));

@@ -275,9 +275,10 @@ class FileSystemProvider(RecordProvider, CanQuery, CanStream, CanPurge, CanBrows
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (type(self), self.settings, self.collection)
 
-    def __repr__(self) -> str:
-        where = f", collection={self.collection!r}" if self._start else ""
-        return f"FileSystemProvider({str(self.settings.base_path)!r}{where})"
+    @property
+    def place(self) -> str:
+        where = f", collection {self.collection!r}" if self._start else ""
+        return f"{str(self.settings.base_path)!r}{where}"
 
     @contextmanager
     def _guarded(self, key: str | None) -> Iterator[None]:

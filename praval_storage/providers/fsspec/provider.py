@@ -97,9 +97,10 @@ class FsspecProvider(ObjectProvider):
             )
         return super().__getstate__()
 
-    def __repr__(self) -> str:
-        where = f", collection={self.collection!r}" if self._start else ""
-        return f"FsspecProvider({self.settings.url!r}{where})"
+    @property
+    def place(self) -> str:
+        where = f", collection {self.collection!r}" if self._start else ""
+        return f"{self.settings.url!r}{where}"
 
     def _make_store(self) -> FileStore:
         return FileStore(Files(self.settings, self._filesystem), self._foreign_format)

@@ -319,9 +319,10 @@ class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, CanTransact, CanBro
     def secrets(self) -> Iterable[str]:
         return self.settings.secrets()
 
-    def __repr__(self) -> str:
-        place = "client" if self._connections.given is not None else self.settings.place
-        return f"<PostgreSQLProvider {self.collection!r} at {place}>"
+    @property
+    def place(self) -> str:
+        server = "client" if self._connections.given is not None else self.settings.place
+        return f"{self.collection!r} at {server}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._connections.given is not None:

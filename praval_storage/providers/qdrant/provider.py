@@ -273,9 +273,10 @@ class QdrantProvider(
     def secrets(self) -> Iterable[str]:
         return self.settings.secrets
 
-    def __repr__(self) -> str:
-        place = "client" if self._client is not None else self.settings.place
-        return f"<QdrantProvider {self.settings.collection!r} at {place}>"
+    @property
+    def place(self) -> str:
+        server = "client" if self._client is not None else self.settings.place
+        return f"{self.settings.collection!r} at {server}"
 
     def __getstate__(self) -> dict[str, Any]:
         if self._client is not None:

@@ -300,9 +300,10 @@ class RedisProvider(RecordProvider, CanQuery, CanBrowse, HasForeign, HasCollecti
     def secrets(self) -> Iterable[str]:
         return self.settings.secrets()
 
-    def __repr__(self) -> str:
+    @property
+    def place(self) -> str:
         start = self._keyspace.start.decode()
-        return f"<RedisProvider at {self._connection.place}{f', keys {start}*' if start else ''}>"
+        return f"at {self._connection.place}{f', keys {start}*' if start else ''}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._connection.given is not None:

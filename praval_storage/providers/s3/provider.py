@@ -242,9 +242,10 @@ class S3Provider(ObjectProvider, HasVersions):
             )
         return {**super().__getstate__(), "_others": {}}
 
-    def __repr__(self) -> str:
-        place = f"{self.settings.bucket}/{self.settings.prefix}{self._start}".rstrip("/")
-        return f"<S3Provider {place!r} at {self.settings.where}>"
+    @property
+    def place(self) -> str:
+        start = f"{self.settings.bucket}/{self.settings.prefix}{self._start}".rstrip("/")
+        return f"{start!r} at {self.settings.where}"
 
     def _make_store(self) -> S3Store:
         return S3Store(Connection(self.settings, self._filesystem), self._foreign_format)
