@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Near = Callable[[str, int], list[tuple[str, float]]]
 _LEGEND = 12
+_LISTED = 6
+"""Points in the list below the picture, which tells more and travels with every copy of the notebook."""
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -195,7 +197,7 @@ class VectorMap:
 
     def _list(self) -> Table:
         paths = [path for path in self.fields if path != "data"][:3]
-        count = min(SHOWN, len(self.keys))
+        count = min(_LISTED, len(self.keys))
         rows = [
             [printable(self.keys[place]), *self._place(place), *_cells(self.known[place], paths)]
             for place in range(count)
