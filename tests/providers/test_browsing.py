@@ -321,6 +321,18 @@ class TestPostgreSQL:
         with DataManager({"pg": PostgreSQLProvider(dsn=postgres_dsn, schema=schema)}) as dm:
             yield dm
 
+    @pytest.fixture
+    def large(self, schema: str, postgres_dsn: str) -> Iterator[psycopg.Connection]:
+        with native(postgres_dsn, schema) as connection:
+            connection.execute(LARGE)
+            connection.execute("ANALYZE large")
+            yield connection
+
+    @pytest.fixture
+    def indexed(self, large: psycopg.Connection) -> psycopg.Connection:
+        large.execute("CREATE INDEX ON large (price)")
+        return large
+
     def test_schemas_then_tables_then_rows(self, dm: DataManager, schema: str, postgres_dsn: str) -> None:
         dm.store(1, "pg", "k")
         with native(postgres_dsn, schema) as connection:
@@ -393,12 +405,8 @@ class TestPostgreSQL:
         assert "only" not in dm.look("pg", Look(dotted(schema, "seen"), where=parse({"n": 7}))).note
 
     def test_a_column_with_an_index_orders_a_large_table_page_by_page(
-        self, dm: DataManager, schema: str, postgres_dsn: str
+        self, dm: DataManager, schema: str, indexed: psycopg.Connection
     ) -> None:
-        with native(postgres_dsn, schema) as connection:
-            connection.execute(LARGE)
-            connection.execute("CREATE INDEX ON large (price)")
-            connection.execute("ANALYZE large")
         for order_by in ("-data.id", "data.price", "-data.price", "data.name", "-key"):
             order = parse_order(order_by)
             look = Look(dotted(schema, "large"), order=order, limit=1_000)
@@ -413,27 +421,20 @@ class TestPostgreSQL:
             assert found[:2_500] == expected
 
     def test_the_pages_of_an_indexed_column_are_read_from_the_index(
-        self, dm: DataManager, schema: str, postgres_dsn: str
+        self, dm: DataManager, schema: str, indexed: psycopg.Connection
     ) -> None:
-        with native(postgres_dsn, schema) as connection:
-            connection.execute(LARGE)
-            connection.execute("CREATE INDEX ON large (price)")
-            connection.execute("ANALYZE large")
-            for order_by in ("-data.id", "data.id", "data.price", "-data.price"):
-                look = Look(dotted(schema, "large"), order=parse_order(order_by), limit=25)
-                last = dm.look("pg", look).next
-                for token in (None, last):
-                    seen = dm.look("pg", replace(look, token=token))
-                    plan = connection.execute(f"EXPLAIN {seen.statement}", seen.parameters).fetchall()
-                    assert "Seq Scan" not in str(plan)
-                    assert "Index" in str(plan)
+        for order_by in ("-data.id", "data.id", "data.price", "-data.price"):
+            look = Look(dotted(schema, "large"), order=parse_order(order_by), limit=25)
+            last = dm.look("pg", look).next
+            for token in (None, last):
+                seen = dm.look("pg", replace(look, token=token))
+                plan = indexed.execute(f"EXPLAIN {seen.statement}", seen.parameters).fetchall()
+                assert "Seq Scan" not in str(plan)
+                assert "Index" in str(plan)
 
     def test_what_takes_sorting_too_many_rows_is_not_sorted_and_says_so(
-        self, dm: DataManager, schema: str, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+        self, dm: DataManager, schema: str, large: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        with native(postgres_dsn, schema) as connection:
-            connection.execute(LARGE)
-            connection.execute("ANALYZE large")
         monkeypatch.setattr("praval_storage.providers.postgresql.browsing_rows.SORTABLE", 15_000)
         look = Look(dotted(schema, "large"), order=parse_order("data.price"), limit=25)
         seen = dm.look("pg", look)

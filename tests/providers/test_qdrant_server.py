@@ -163,12 +163,14 @@ def full_queue() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("silence", [full_queue, mute])
-def test_a_server_that_says_nothing_over_grpc(silence: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_says_nothing_over_grpc(
+    silence: Any, closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with silence() as port:
         monkeypatch.setattr(connection, "QdrantClient", partial(QdrantClient, grpc_port=port))
         started = monotonic()
         with (
-            QdrantProvider("http://127.0.0.1:6333", prefer_grpc=True, timeout=1) as provider,
+            QdrantProvider(f"http://127.0.0.1:{closed_port}", prefer_grpc=True, timeout=1) as provider,
             pytest.raises(StorageConnectionError, match=r"127\.0\.0\.1.*within 1 s"),
         ):
             provider.retrieve("a")
