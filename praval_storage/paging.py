@@ -12,20 +12,11 @@ from typing import Any, NamedTuple, Protocol
 from praval_storage import bookmarks
 from praval_storage.errors import SerializationError
 from praval_storage.filters import EVERYTHING, Node, Order, rank
-from praval_storage.places import (
-    MOST,
-    Look,
-    Place,
-    Seen,
-    bad_token,
-    containing,
-    from_token,
-    natural,
-    to_token,
-)
+from praval_storage.labels import containing, natural
+from praval_storage.places import MOST, Look, Place, Seen, bad_token, from_token, to_token
 from praval_storage.pushdown import restrict
 from praval_storage.records import Record, Stored
-from praval_storage.scan import Filler, matching
+from praval_storage.selection import Filler, matching
 
 Entry = Place | Stored
 Sift = Callable[[Iterable[Stored]], Iterable[Stored]]

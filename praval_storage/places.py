@@ -7,8 +7,7 @@ holds other places and **rows**, which are records. :class:`Look` asks for one p
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ import orjson
 from praval_storage.display import counted, counted_text, printable, size_text
 from praval_storage.errors import ConfigurationError
 from praval_storage.filters import EVERYTHING, Node, Order
+from praval_storage.labels import check_delimiter
 from praval_storage.records import Stored
 
 MOST = 1_000
@@ -104,7 +104,7 @@ class Look:
     Attributes:
         path: The place; ``""`` = the provider itself.
         text: Only rows and places whose label (what the path does not say) contains this, ASCII letters in
-            either case; for other letters see :func:`caseless`.
+            either case; for other letters see ``labels.caseless``.
         where: Only rows that match this filter; places are shown all the same.
         order: Order of the rows; ``None`` = the backend's cheapest one that is stable, and that of their
             labels (natural) where all are on one page.
@@ -212,67 +212,6 @@ class Measured(NamedTuple):
     records: Count
     size: Count | None
     done: bool
-
-
-# Names: text in them, their natural order
-
-
-def caseless(text: str) -> str:
-    """The text with letters in lower case, one for one: an ASCII letter stays one, any other is none.
-
-    So ``k`` does not find the Kelvin sign, and a backend that only folds ASCII still finds a superset.
-    """
-    if text.isascii():
-        return text.lower()
-    return "".join(
-        lower
-        if len(lower := letter.lower()) == 1 and lower.isascii() is letter.isascii()
-        else letter
-        for letter in text
-    )  # fmt: skip
-
-
-def containing(text: str) -> Callable[[str], bool]:
-    """Whether a label contains a text, as :attr:`Look.text` means it."""
-    wanted = caseless(text)
-    return lambda label: wanted in caseless(label)
-
-
-_DIGITS = re.compile(r"([0-9]+)")
-
-
-def natural(label: str) -> tuple[Any, ...]:
-    """Sorts ``point-2`` before ``point-10``; distinct labels are never equal."""
-    parts: list[Any] = _DIGITS.split(label)
-    # Texts are at even places, numbers at odd ones: the same kinds always meet.
-    parts[1::2] = [(len(digits), digits) for digits in (part.lstrip("0") for part in parts[1::2])]
-    return tuple(parts), label
-
-
-# Delimiters
-
-LONGEST_DELIMITER = 8
-
-
-def check_delimiter(delimiter: object) -> str:
-    """The delimiter, if it can be one.
-
-    Without letters and digits, so that the path of a place tells by its end that a delimiter is there.
-
-    Raises:
-        ConfigurationError: It cannot.
-    """
-    if (
-        isinstance(delimiter, str)
-        and 1 <= len(delimiter) <= LONGEST_DELIMITER
-        and delimiter.isprintable()
-        and not any(map(str.isalnum, delimiter))
-    ):
-        return delimiter
-    raise ConfigurationError(
-        f"A delimiter is a text of 1 to {LONGEST_DELIMITER} characters, not {printable(repr(delimiter), 60)}",
-        hint='None of them is a letter, a digit or one that cannot be seen; usual are ":", "/" and "."',
-    )
 
 
 # Tokens

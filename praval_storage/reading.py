@@ -23,7 +23,8 @@ from praval_storage.keys import new_key
 from praval_storage.provider_set import ProviderSet
 from praval_storage.records import Stored
 from praval_storage.results import Listing, Outcome, QueryResult, SearchResult
-from praval_storage.scan import Plan, Scan, SearchSelection, Selection, search, select, stream
+from praval_storage.scan import Plan, Scan
+from praval_storage.selection import SearchSelection, Selection, search, select, stream
 from praval_storage.writing import Target
 
 Filters = Mapping[str, Any] | None

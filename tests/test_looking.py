@@ -12,8 +12,9 @@ from test_reprs import ALLOWED, HOSTILE, Tags
 
 from praval_storage import DataManager, DataReference, KeyNotFoundError, Look, Place, StorageError
 from praval_storage.errors import ProviderNotRegisteredError, UnsupportedOperationError
+from praval_storage.labels import caseless, containing, natural
 from praval_storage.looking.view import PATIENCE
-from praval_storage.places import Count, Seen, caseless, containing, natural
+from praval_storage.places import Count, Seen
 from praval_storage.providers import FileSystemProvider, RedisProvider
 from praval_storage.testing import InMemoryProvider
 

@@ -10,7 +10,7 @@ import pytest
 from praval_storage import DataManager, SerializationError
 from praval_storage.providers import FileSystemProvider
 from praval_storage.records import Stored
-from praval_storage.scan import CHUNK_BYTES
+from praval_storage.selection import CHUNK_BYTES
 from praval_storage.testing import InMemoryProvider
 
 

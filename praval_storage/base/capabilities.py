@@ -15,7 +15,8 @@ from praval_storage.filters import Node, parse
 from praval_storage.places import Look, Measured, Seen
 from praval_storage.records import MISSING, Draft, Stored
 from praval_storage.sampling import VectorSample
-from praval_storage.scan import Neighbours, Scan, Scanned, select
+from praval_storage.scan import Neighbours, Scan, Scanned
+from praval_storage.selection import select
 
 
 class Writer(Protocol):

@@ -10,7 +10,8 @@ from praval_storage.jupyter.address import Address, parse_address
 from praval_storage.jupyter.core import Changes, Core, Task
 from praval_storage.jupyter.lanes import Job
 from praval_storage.jupyter.tree import Node, Tree, labels, to_json
-from praval_storage.places import Look, Seen, check_delimiter
+from praval_storage.labels import check_delimiter
+from praval_storage.places import Look, Seen
 
 PAGE = 100
 """Places that the tree asks for at a time."""

@@ -12,21 +12,13 @@ from typing import Any
 from praval_storage.base import CanBrowse, CanQuery
 from praval_storage.errors import UnsupportedOperationError
 from praval_storage.filters import EVERYTHING, Compare, Node, Order, Path, conjunction
+from praval_storage.labels import natural
 from praval_storage.paging import Batch, Entry, collect, in_any_order, whole
-from praval_storage.places import (
-    Count,
-    Look,
-    Measured,
-    Seen,
-    as_folder,
-    bad_token,
-    folder,
-    from_token,
-    natural,
-)
+from praval_storage.places import Count, Look, Measured, Seen, as_folder, bad_token, folder, from_token
 from praval_storage.provider_set import ProviderSet
 from praval_storage.records import Stored
-from praval_storage.scan import Scan, stream
+from praval_storage.scan import Scan
+from praval_storage.selection import stream
 
 _UNSPEAKABLE = re.compile(r"[\x00\ud800-\udfff]")
 """In no name that any backend could be asked for."""

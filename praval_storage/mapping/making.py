@@ -19,7 +19,8 @@ from praval_storage.mapping.projection import project
 from praval_storage.mapping.view import VectorMap
 from praval_storage.provider_set import ProviderSet
 from praval_storage.sampling import VectorRow, VectorSample
-from praval_storage.scan import Scan, search, select
+from praval_storage.scan import Scan
+from praval_storage.selection import search, select
 from praval_storage.writing import Target
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from praval_storage.preview.view import Preview
 from praval_storage.provider_set import ProviderSet
 from praval_storage.records import MISSING, Stored
 from praval_storage.reference import DataReference
-from praval_storage.scan import search
+from praval_storage.selection import search
 from praval_storage.serialization import decode_metadata, suffix
 
 _TEXT = (texts.passage, texts.single_bytes)

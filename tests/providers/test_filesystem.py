@@ -27,7 +27,8 @@ from praval_storage.filters import parse, parse_order
 from praval_storage.providers.filesystem import FileSystemProvider, FileSystemSettings
 from praval_storage.providers.filesystem.tree import File
 from praval_storage.records import Draft, Stored
-from praval_storage.scan import Scan, select
+from praval_storage.scan import Scan
+from praval_storage.selection import select
 from praval_storage.serialization import decode_metadata
 
 NOW = datetime(2025, 1, 15, 12, tzinfo=UTC)

@@ -21,7 +21,8 @@ from conftest import cases
 from praval_storage.filters import parse
 from praval_storage.providers.filesystem import FileSystemProvider
 from praval_storage.records import Draft, Stored
-from praval_storage.scan import Scan, select
+from praval_storage.scan import Scan
+from praval_storage.selection import select
 from praval_storage.serialization import decode_metadata
 
 # Plain ones, ones in directories, and ones that cannot be files as long as the others are there.

@@ -17,7 +17,8 @@ from praval_storage.filters import parse, parse_order, sort_records
 from praval_storage.providers.filesystem import FileSystemProvider, index, listing
 from praval_storage.providers.filesystem.tree import Tree
 from praval_storage.records import Draft, Record
-from praval_storage.scan import Scan, Selection, select
+from praval_storage.scan import Scan
+from praval_storage.selection import Selection, select
 from praval_storage.testing import strategies
 from praval_storage.testing.strategies import Sample
 

@@ -22,7 +22,8 @@ from praval_storage.errors import KeyExistsError, StorageError, StoragePermissio
 from praval_storage.filters import parse
 from praval_storage.providers.filesystem import FileSystemProvider, database, staging
 from praval_storage.records import Draft
-from praval_storage.scan import Scan, select
+from praval_storage.scan import Scan
+from praval_storage.selection import select
 from praval_storage.serialization import decode_metadata
 
 NOW = datetime(2025, 1, 15, 12, tzinfo=UTC)

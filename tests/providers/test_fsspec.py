@@ -26,7 +26,8 @@ from praval_storage.providers.fsspec import FsspecProvider, FsspecSettings
 from praval_storage.providers.fsspec import store as file_store
 from praval_storage.providers.fsspec.files import Files, NoPlaceError
 from praval_storage.records import Draft
-from praval_storage.scan import Scan, select
+from praval_storage.scan import Scan
+from praval_storage.selection import select
 from praval_storage.serialization import decode_metadata
 
 NOW = datetime(2025, 1, 15, 12, tzinfo=UTC)

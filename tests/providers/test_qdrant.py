@@ -38,7 +38,8 @@ from praval_storage.providers.qdrant import reading as qdrant_reading
 from praval_storage.providers.qdrant.engine import Point
 from praval_storage.providers.qdrant.payload import foreign_id, id_of
 from praval_storage.records import Draft, Record
-from praval_storage.scan import Scan, SearchSelection, search, select
+from praval_storage.scan import Scan
+from praval_storage.selection import SearchSelection, search, select
 from praval_storage.testing import strategies
 
 NOW = datetime(2026, 1, 15, 10, tzinfo=UTC)

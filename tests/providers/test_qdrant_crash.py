@@ -19,7 +19,8 @@ import pytest
 
 from praval_storage.providers.qdrant import QdrantProvider
 from praval_storage.records import Draft, Record
-from praval_storage.scan import Scan, select
+from praval_storage.scan import Scan
+from praval_storage.selection import select
 
 KILLS = 200
 PER_FOLDER = 20

@@ -45,7 +45,8 @@ from praval_storage.filters import parse, parse_order
 from praval_storage.providers.s3 import S3Provider, S3Settings, upload
 from praval_storage.providers.s3 import store as s3_store
 from praval_storage.records import Draft
-from praval_storage.scan import Scan, select
+from praval_storage.scan import Scan
+from praval_storage.selection import select
 from praval_storage.serialization import decode_metadata
 
 NOW = datetime(2025, 1, 15, 12, tzinfo=UTC)

@@ -11,6 +11,7 @@ from typing import Any
 
 from praval_storage.display import counted_text
 from praval_storage.filters import EVERYTHING
+from praval_storage.labels import containing, natural
 from praval_storage.paging import Batch, Entry, Source, collect, in_any_order, named
 from praval_storage.places import (
     MOST,
@@ -21,10 +22,8 @@ from praval_storage.places import (
     Seen,
     as_folder,
     bad_token,
-    containing,
     folder,
     from_token,
-    natural,
 )
 from praval_storage.providers.filesystem.listing import Place as Ground
 from praval_storage.providers.filesystem.rows import Span

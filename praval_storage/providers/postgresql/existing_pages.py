@@ -13,7 +13,7 @@ from praval_storage.providers.postgresql.existing_sql import compose
 from praval_storage.providers.postgresql.existing_statements import Select, reading
 from praval_storage.providers.postgresql.existing_values import adapt
 from praval_storage.records import Stored
-from praval_storage.scan import FIRST_CHUNK
+from praval_storage.selection import FIRST_CHUNK
 
 if TYPE_CHECKING:
     from psycopg import ServerCursor

@@ -19,7 +19,8 @@ from praval_storage.providers.postgresql.rows import stored_row
 from praval_storage.providers.postgresql.statements import SIZE, Statements
 from praval_storage.pushdown import restrict
 from praval_storage.records import Record, Stored
-from praval_storage.scan import FIRST_CHUNK, Scan, Scanned
+from praval_storage.scan import Scan, Scanned
+from praval_storage.selection import FIRST_CHUNK
 
 FIRST_PAGE, LAST_PAGE = 256, 16_384
 PAGE_BYTES = 16 << 20

@@ -9,8 +9,9 @@ import pytest
 
 from praval_storage.base import BaseStorageProvider, CanBrowse, CanQuery, RecordProvider
 from praval_storage.errors import UnsupportedOperationError
+from praval_storage.labels import natural
 from praval_storage.manager import DataManager
-from praval_storage.places import Look, Place, natural
+from praval_storage.places import Look, Place
 from praval_storage.records import Record
 from praval_storage.reference import DataReference
 from praval_storage.testing.conformance._looking import (

@@ -12,8 +12,9 @@ import pytest
 
 from praval_storage.base import BaseStorageProvider, CanQuery, RecordProvider
 from praval_storage.filters import parse, parse_order, sort_records
+from praval_storage.labels import containing
 from praval_storage.manager import DataManager
-from praval_storage.places import Look, containing
+from praval_storage.places import Look
 from praval_storage.testing.conformance._looking import HOSTILE, home, keys_on, labels, pages, store_numbers
 from praval_storage.testing.conformance._suite import Suite, keys_in, needs
 
