@@ -42,7 +42,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
 }
 
-# Kernels 7.0 to 7.3 may leave the first messages unread until somebody else connects (ipython/ipykernel#1554).
+# Kernels 7.0 to 7.3 may leave the first message unread until somebody else connects (ipython/ipykernel#1554).
 NUDGE = """() => {
         const other = jupyterapp.serviceManager.kernels.connectTo({ model: kernel.model });
         setTimeout(() => other.dispose(), 1000);
@@ -62,7 +62,8 @@ RUN_ALL = """async (milliseconds) => {
     const dialog = () => document.querySelector(".jp-Dialog")?.innerText || "no dialog";
     const late = new Promise((_, no) => setTimeout(
         () => no(new Error("cells did not finish: " + dialog())), milliseconds));
-    const { kernel } = jupyterapp.shell.currentWidget.sessionContext.session, nudge = setInterval(NUDGE, 5000);
+    const { kernel } = jupyterapp.shell.currentWidget.sessionContext.session;
+    const nudge = setInterval(NUDGE, 5000);
     const run = async () => {
         await jupyterapp.commands.execute("notebook:run-all-cells");
         while (kernel.status !== "idle") await new Promise((done) => setTimeout(done, 25));
