@@ -43,7 +43,7 @@ from praval_storage.providers.postgresql import browsing as postgresql_browsing
 from praval_storage.providers.postgresql.names import collection_of, dotted, parts_of, schema_and_table
 from praval_storage.providers.redis import browsing as redis_browsing
 from praval_storage.providers.s3.connection import Connection
-from praval_storage.testing.conformance.browsing import pages, pages_of, walk
+from praval_storage.testing.conformance._looking import pages, pages_of, walk
 
 MANY = 100_000
 LARGE = """

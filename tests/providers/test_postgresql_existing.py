@@ -32,7 +32,7 @@ from praval_storage.providers import PostgreSQLProvider
 from praval_storage.providers.postgresql.names import dotted
 from praval_storage.records import Record
 from praval_storage.testing import InMemoryProvider, strategies
-from praval_storage.testing.conformance.browsing import pages_of
+from praval_storage.testing.conformance._looking import pages_of
 
 PG = "pg"
 

@@ -5,6 +5,7 @@
 together.
 """
 
-from praval_storage.providers.filesystem.provider import FileSystemProvider, FileSystemSettings
+from praval_storage.providers.filesystem.provider import FileSystemProvider
+from praval_storage.providers.filesystem.settings import FileSystemSettings
 
 __all__ = ["FileSystemProvider", "FileSystemSettings"]

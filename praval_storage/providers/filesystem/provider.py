@@ -15,7 +15,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Self
 
@@ -50,15 +50,14 @@ from praval_storage.providers.filesystem.listing import Place, scan
 from praval_storage.providers.filesystem.reader import Reader, is_expired
 from praval_storage.providers.filesystem.remover import Remover
 from praval_storage.providers.filesystem.rows import Row, moment
+from praval_storage.providers.filesystem.settings import DEFAULT_PATH, FileSystemSettings
 from praval_storage.providers.filesystem.staging import missing_root
 from praval_storage.providers.filesystem.tree import Tree
 from praval_storage.providers.filesystem.writer import Writer
 from praval_storage.records import Draft, Stored
 from praval_storage.scan import Scan, Scanned
 from praval_storage.serialization import Content, encode, foreign
-from praval_storage.settings import DEFAULT, Settings, gather, make, variables
-
-DEFAULT_PATH = "./storage"
+from praval_storage.settings import DEFAULT
 
 _ADVICE = {
     errno.ENOSPC: "Free some space on that disk",
@@ -69,32 +68,6 @@ _ADVICE = {
     errno.EMFILE: "Raise the limit of open files (ulimit -n)",
     errno.EIO: "The disk reports an error; check it before relying on it",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class FileSystemSettings(Settings):
-    """What a ``FileSystemProvider`` is made from.
-
-    Attributes:
-        base_path: Directory of the data; relative to the working directory at that time.
-        auto_create: Make the directory on the first write if it is missing.
-        pretty_json: Write JSON over several lines.
-        allow_pickle: Write and read pickles. Reading a pickle runs code.
-        durable: Return from a write only when the disk has it; otherwise a power failure may lose it.
-    """
-
-    base_path: str | Path = field(
-        default=DEFAULT_PATH, metadata=variables("PRAVAL_STORAGE_PATH", "FILESYSTEM_BASE_PATH")
-    )
-    auto_create: bool = True
-    pretty_json: bool = False
-    allow_pickle: bool = False
-    durable: bool = True
-
-    @classmethod
-    def from_env(cls, environ: Mapping[str, str]) -> Self:
-        """``PRAVAL_STORAGE_PATH``, else ``FILESYSTEM_BASE_PATH``, else ``./storage``."""
-        return make(cls, gather(cls, environ))
 
 
 class FileSystemProvider(RecordProvider, CanQuery, CanStream, CanPurge, CanBrowse, HasCollections):

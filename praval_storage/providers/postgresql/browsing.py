@@ -1,4 +1,4 @@
-"""Looking around in a database: schemas, then tables and views, as far as this user may see them.
+"""Looking around in a database: schemas, tables and views, their rows, as far as this user may see them.
 
 Nothing is counted but by the planner's own estimates, nothing is skipped with ``OFFSET``, and a statement
 that takes too long is given up.
@@ -6,7 +6,7 @@ that takes too long is given up.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, LiteralString, NamedTuple
@@ -15,18 +15,21 @@ import psycopg
 from psycopg import sql
 
 from praval_storage.errors import StorageTimeoutError
-from praval_storage.paging import Batch, Entry, collect
-from praval_storage.places import Column, Count, Look, Measured, Place, Seen, bad_token, from_token
+from praval_storage.filters import EVERYTHING
+from praval_storage.paging import Batch, Entry, Source, collect
+from praval_storage.places import Count, Look, Measured, Place, Seen, bad_token, from_token
+from praval_storage.providers.postgresql.browsing_records import Records
+from praval_storage.providers.postgresql.browsing_rows import Rows
+from praval_storage.providers.postgresql.catalog import VIEWS, Facts, tables, why_read_only
 from praval_storage.providers.postgresql.connections import Connections
-from praval_storage.providers.postgresql.names import dotted
-from praval_storage.providers.postgresql.statements import COLUMNS, MARK
+from praval_storage.providers.postgresql.names import dotted, parts_of
+from praval_storage.providers.postgresql.statements import Statements
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
 SECONDS = 5
 """How long a statement of a page may take."""
-NOT_OURS = "made by somebody else"
 
 _SETTINGS = """
 SELECT set_config('statement_timeout', %s, true), set_config('transaction_read_only', 'on', true)
@@ -50,32 +53,6 @@ WHERE n.nspname = %s AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relisp
   AND (%s::text IS NULL OR c.relname::text COLLATE "C" > %s::text)
 ORDER BY c.relname::text COLLATE "C" LIMIT %s
 """
-_ONE = """
-SELECT c.relkind::text, c.reltuples::int8, obj_description(c.oid, 'pg_class'),
-    ARRAY(SELECT a.attname::text || ' ' || format_type(a.atttypid, NULL) FROM pg_catalog.pg_attribute AS a
-          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)
-FROM pg_catalog.pg_class AS c
-WHERE c.oid = to_regclass(%s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
-  AND has_table_privilege(c.oid, 'SELECT')
-"""
-_TABLES = """
-SELECT n.nspname::text, c.relname::text
-FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
-  AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%%'
-  AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
-  AND (%s::text IS NULL OR n.nspname = %s::text) AND (%s::text IS NULL OR c.relname = %s::text)
-ORDER BY 1, 2
-"""
-_COLUMNS = """
-SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull,
-    coalesce(bool_or(i.indisprimary), false), coalesce(bool_or(i.indkey[0] = a.attnum), false)
-FROM pg_catalog.pg_attribute AS a
-LEFT JOIN pg_catalog.pg_index AS i ON i.indrelid = a.attrelid AND a.attnum = ANY (i.indkey) AND i.indisvalid
-WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped
-GROUP BY a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull ORDER BY a.attnum
-"""
-_KINDS = {"v": "view", "m": "view"}
 _NOTES = {"m": "materialized", "p": "partitioned", "f": "foreign table"}
 
 
@@ -139,7 +116,7 @@ def relations(connections: Connections, request: Look, schema: str) -> Seen:
         return Place(
             dotted(schema, row["name"]),
             row["name"],
-            _KINDS.get(kind, "table"),
+            "view" if kind in VIEWS else "table",
             parent=False,
             records=True,
             # Minus one where nobody has counted yet.
@@ -152,54 +129,29 @@ def relations(connections: Connections, request: Look, schema: str) -> Seen:
     return _page(connections, request, _RELATIONS, (schema,), place)
 
 
-def why_read_only(kind: str, comment: str | None, columns: Sequence[str]) -> str:
-    """Why a relation cannot be written to, ``""`` if it can."""
-    if kind in _KINDS:
-        return "a view"
-    return "" if comment == MARK or set(columns) >= COLUMNS else NOT_OURS
+def rows(
+    connections: Connections, names: tuple[str, str], known: Facts, source: Source, request: Look
+) -> Seen:
+    """The rows of a table or view that a provider is bound to."""
+    if known.is_ours:
+        seen = Records(connections, Statements(names), source.load).look(source, request)
+    else:
+        seen = Rows(connections, *names).look(source, request)
+    return replace(
+        seen,
+        total=known.rows if request.where == EVERYTHING and not request.text else None,
+        columns=known.columns,
+        read_only=known.read_only,
+    )
 
 
-class Facts(NamedTuple):
-    """What the catalog says of a table or view.
-
-    Attributes:
-        is_ours: Whether it has our layout.
-        rows: How many, by the planner's estimate.
-        read_only: Why it cannot be written to.
-        columns: Its columns.
-    """
-
-    is_ours: bool
-    rows: Count | None
-    read_only: str
-    columns: Sequence[Column]
-
-
-def facts(connection: Connection[Any], schema: str, table: str) -> Facts | None:
-    """What the catalog says; ``None`` when this user sees no such relation."""
-    name = sql.Identifier(schema, table).as_string(connection)
-    row = connection.execute(_ONE, (name,)).fetchone()
-    if row is None:
-        return None
-    kind, rows, comment, names = row
-    reason = why_read_only(kind, comment, names)
-    columns = [Column(*each) for each in connection.execute(_COLUMNS, (name,))]
-    return Facts(not reason, Count(rows, "estimate") if rows > 0 else None, reason, columns)
-
-
-def tables(connections: Connections, parts: Sequence[str] | None) -> list[tuple[str, str]]:
-    """Schemas and names of the tables at a path."""
-    schema, table, *_ = [*(parts or ()), None, None]
-    if parts is None:
-        return []
-    with connections.connection() as connection:
-        rows = connection.execute(_TABLES, (schema, schema, table, table)).fetchall()
-    return [(found[0], found[1]) for found in rows]
-
-
-def measure(connections: Connections, named: Sequence[tuple[str, str]]) -> Iterator[Measured]:
-    """Count the rows of tables, one after the other."""
+def measure(connections: Connections, path: str) -> Iterator[Measured]:
+    """Count the rows of the tables at a path, one after the other."""
     records = size = 0
+    named: list[tuple[str, str]] = []
+    if (parts := parts_of(path)) is not None:
+        with connections.connection() as connection:
+            named = tables(connection, *parts)
     for schema, table in named:
         statement = sql.SQL("SELECT count(*), pg_total_relation_size({}::regclass) FROM {}").format(
             sql.Literal(sql.Identifier(schema, table).as_string(None)), sql.Identifier(schema, table)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
-
-import psycopg
-from psycopg import sql
 
 from praval_storage.base import (
     BaseStorageProvider,
@@ -24,62 +20,26 @@ from praval_storage.base import (
     StorageResult,
 )
 from praval_storage.diagnosis import Checkup
-from praval_storage.errors import (
-    ConfigurationError,
-    StorageConnectionError,
-    StorageError,
-    StoragePermissionError,
-    StorageTimeoutError,
-)
-from praval_storage.filters import EVERYTHING
+from praval_storage.errors import ConfigurationError
 from praval_storage.places import Look, Measured, Seen, from_token
-from praval_storage.providers.postgresql import browsing
+from praval_storage.providers.postgresql import browsing, catalog
 from praval_storage.providers.postgresql.browsing import Bounded
-from praval_storage.providers.postgresql.browsing_records import Records
-from praval_storage.providers.postgresql.browsing_rows import Rows
 from praval_storage.providers.postgresql.checkup import examine
 from praval_storage.providers.postgresql.connections import Connections
 from praval_storage.providers.postgresql.existing import ExistingTable
+from praval_storage.providers.postgresql.failures import CURES, ERRORS
 from praval_storage.providers.postgresql.layout import Layout
 from praval_storage.providers.postgresql.names import collection_of, dotted, parts_of, schema_and_table
 from praval_storage.providers.postgresql.settings import DEFAULT_TABLE, PostgreSQLSettings
-from praval_storage.providers.postgresql.statements import COLUMNS, MARK, Statements
+from praval_storage.providers.postgresql.statements import Statements
 from praval_storage.providers.postgresql.table import CHANGED, RecordTable
 from praval_storage.providers.postgresql.transactions import Held, transaction
 from praval_storage.records import Stored
 from praval_storage.scan import Scan, Scanned
 
 if TYPE_CHECKING:
+    import psycopg
     from psycopg_pool import ConnectionPool
-
-_FIND = """
-SELECT n.nspname, obj_description(c.oid, 'pg_class'), ARRAY(
-    SELECT a.attname::text || ' ' || format_type(a.atttypid, NULL) FROM pg_attribute AS a
-    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)
-FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE c.oid = to_regclass(%s)
-"""
-_TABLES = """
-SELECT n.nspname, c.relname, n.nspname = coalesce(%s, current_schema())
-FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
-  AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%%'
-  AND has_table_privilege(c.oid, 'SELECT')
-ORDER BY 3 DESC, 1, 2
-"""
-
-_CURES: dict[type[BaseException], str] = {
-    psycopg.errors.InsufficientPrivilege: "Ask the owner of the table to GRANT this role what it needs;"
-    " dm.doctor() says what is missing",
-    psycopg.errors.ReadOnlySqlTransaction: "This server or database takes no writes: connect to the primary",
-    psycopg.errors.QueryCanceled: "Ask for less at once, make an index, or raise statement_timeout=",
-    psycopg.errors.LockNotAvailable: "Somebody holds a lock on the table: try again, or raise lock_timeout",
-    psycopg.errors.DiskFull: "Free some space on the disk of the server",
-    psycopg.errors.InsufficientResources: "The server has no room for this now: try again, or ask for less",
-    psycopg.errors.ProgramLimitExceeded: "This is too large for PostgreSQL (a text in JSON holds 256 MB, a"
-    " row 1 GB, an index entry 2.7 kB): store it on filesystem or s3, and its reference here",
-    psycopg.errors.DeadlockDetected: "Try again: two writers were waiting for each other",
-}
 
 T = TypeVar("T")
 
@@ -114,20 +74,8 @@ class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, CanTransact, CanBro
     """
 
     libraries = ("psycopg", "psycopg-pool")
-    cures: ClassVar[Mapping[type[BaseException], str]] = _CURES
-    errors: ClassVar[ErrorMap] = {
-        psycopg.errors.InsufficientPrivilege: StoragePermissionError,
-        psycopg.errors.InvalidAuthorizationSpecification: StoragePermissionError,
-        psycopg.errors.ReadOnlySqlTransaction: StoragePermissionError,
-        psycopg.errors.QueryCanceled: StorageTimeoutError,
-        psycopg.errors.LockNotAvailable: StorageTimeoutError,
-        psycopg.errors.InsufficientResources: StorageError,
-        psycopg.errors.ProgramLimitExceeded: StorageError,
-        psycopg.OperationalError: StorageConnectionError,
-        psycopg.InterfaceError: StorageConnectionError,
-        psycopg.Error: StorageError,
-        **RecordProvider.errors,
-    }
+    cures: ClassVar[Mapping[type[BaseException], str]] = CURES
+    errors: ClassVar[ErrorMap] = {**ERRORS, **RecordProvider.errors}
 
     def __init__(
         self,
@@ -215,8 +163,7 @@ class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, CanTransact, CanBro
     def collections(self) -> list[str]:
         """Tables and views that can be read: those of this schema by name, others as ``schema.table``."""
         with self._connections.connection() as connection:
-            rows = connection.execute(_TABLES, (self._home,)).fetchall()
-        return [collection_of(None if is_own else schema, table) for schema, table, is_own in rows]
+            return catalog.collections(connection, self._home)
 
     def in_collection(self, name: str) -> Self:
         """The same connections bound to another table: ``"table"`` or ``"schema.table"``.
@@ -268,37 +215,24 @@ class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, CanTransact, CanBro
                 return Seen(note="There is no such place")
 
     def measure(self, path: str) -> Iterator[Measured]:
-        connections = Bounded(self._connections, browsing.COUNTS)
-        return browsing.measure(connections, browsing.tables(connections, parts_of(path)))
+        return browsing.measure(Bounded(self._connections, browsing.COUNTS), path)
 
     def _rows(self, connections: Connections, schema: str, table: str, request: Look) -> Seen:
+        with connections.connection() as connection:
+            known = catalog.facts(connection, schema, table)
+        if known is None:
+            return Seen(note="There is no such table, or it may not be read")
         own = (schema, table) == (self._own_schema(), self.settings.table)
         collection = None if own else collection_of(schema, table)
-        with connections.connection() as connection:
-            facts = browsing.facts(connection, schema, table)
-        if facts is None:
-            return Seen(note="There is no such table, or it may not be read")
         source = self if collection is None else self.in_collection(collection)
-        if facts.is_ours:
-            statements = Statements((schema, table))
-            seen = Records(connections, statements, source.load).look(source, request)
-        else:
-            seen = Rows(connections, schema, table).look(source, request)
-        is_whole = request.where == EVERYTHING and not request.text
-        return replace(
-            seen,
-            collection=collection,
-            total=facts.rows if is_whole else None,
-            columns=facts.columns,
-            read_only=facts.read_only,
-        )
+        seen = browsing.rows(connections, (schema, table), known, source, request)
+        return replace(seen, collection=collection)
 
     def _own_schema(self) -> str:
         if self.settings.schema is not None:
             return self.settings.schema
         with self._connections.connection() as connection:
-            row = connection.execute("SELECT current_schema()").fetchone()
-        return (row and row[0]) or "public"
+            return catalog.current_schema(connection)
 
     # Life cycle
 
@@ -346,36 +280,16 @@ class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, CanTransact, CanBro
         if self._known is not None:
             return self._known
         with self._connections.connection() as connection:
-            row = connection.execute(_FIND, (self._statements.table.as_string(connection),)).fetchone()
-        if row is None:
+            found = catalog.find(connection, self._statements.table)
+        if found is None:
             return None
-        schema, comment, columns = row
-        if comment != MARK and not set(columns) >= COLUMNS:
-            return ExistingTable(self._connections, schema, self.settings.table)
+        if not found.is_ours:
+            return ExistingTable(self._connections, found.schema, self.settings.table)
         self._known = self._own()
         return self._known
 
     def _own(self) -> RecordTable:
-        return RecordTable(self, self._connections, self._statements, self.load, self._make)
-
-    def _make(self) -> None:
-        """Make the table; of several who do so at once, the others wait for the first and find it there."""
-        name = f"{self.settings.schema}.{self.settings.table}"
-        lock = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
-        with self._connections.connection() as connection, connection.transaction():
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", (lock,))
-            if self.settings.schema is not None:
-                _make_schema(connection, self.settings.schema)
-            if connection.execute(_FIND, (self._statements.table.as_string(connection),)).fetchone() is None:
-                for statement in self._statements.create():
-                    connection.execute(statement)
-
-
-def _make_schema(connection: psycopg.Connection[Any], schema: str) -> None:
-    # Even IF NOT EXISTS needs the right to make one.
-    there = connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", (schema,)).fetchone()
-    if there is None:
-        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
+        return RecordTable(self, self._connections, self._statements)
 
 
 def _restored(

@@ -1,17 +1,21 @@
-"""A table of our layout: records in and out."""
+"""A table of our layout: made by the first write, records in and out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
 
 import psycopg
+from psycopg import sql
 
 from praval_storage.base import BaseStorageProvider, Item, StorageResult, boundary
 from praval_storage.errors import KeyExistsError, StorageError
 from praval_storage.providers.postgresql import arrays
+from praval_storage.providers.postgresql.catalog import find
 from praval_storage.providers.postgresql.connections import Connections
-from praval_storage.providers.postgresql.reading import Load, Question
+from praval_storage.providers.postgresql.reading import Question
 from praval_storage.providers.postgresql.rows import BLOBS, Row, row_of, stored_row
 from praval_storage.providers.postgresql.statements import Statements
 from praval_storage.records import Stored
@@ -36,26 +40,17 @@ class RecordTable:
     """Reads and writes a table that has our layout.
 
     Args:
-        provider: Whose errors and name are used in batches.
+        provider: Decodes rows; its errors and name are used in batches.
         connections: Where connections come from.
         statements: The statements of the table.
-        load: Decodes a row.
-        make: Makes the table; called when it is not there to be written to.
     """
 
     def __init__(
-        self,
-        provider: BaseStorageProvider,
-        connections: Connections,
-        statements: Statements,
-        load: Load,
-        make: Callable[[], None],
+        self, provider: BaseStorageProvider, connections: Connections, statements: Statements
     ) -> None:
         self._provider = provider
         self._connections = connections
         self._statements = statements
-        self._load = load
-        self._make = make
         # Rendered once: that takes as long as the server needs for a small statement.
         self._by_keys = {bodies: statements.by_keys(bodies=bodies).as_bytes(None) for bodies in (True, False)}
         self._inserts = {
@@ -91,7 +86,7 @@ class RecordTable:
 
     def scan(self, request: Scan) -> Scanned:
         """Rows that include every match."""
-        return Question(request, self._load).answer(self._connections, self._statements)
+        return Question(request, self._provider.load).answer(self._connections, self._statements)
 
     def purge_expired(self) -> int:
         """Delete expired rows; how many."""
@@ -155,6 +150,25 @@ class RecordTable:
                     raise
                 self._make()
         raise AssertionError("unreachable")
+
+    def _make(self) -> None:
+        """Make the table; of several who do so at once, the others wait for the first and find it there."""
+        name = ".".join(self._statements.names)
+        lock = int.from_bytes(sha256(name.encode()).digest()[:8], "big", signed=True)
+        with self._connections.connection() as connection, connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (lock,))
+            for schema in self._statements.names[:-1]:
+                _make_schema(connection, schema)
+            if find(connection, self._statements.table) is None:
+                for statement in self._statements.create():
+                    connection.execute(statement)
+
+
+def _make_schema(connection: psycopg.Connection[Any], schema: str) -> None:
+    # Even IF NOT EXISTS needs the right to make one.
+    there = connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", (schema,)).fetchone()
+    if there is None:
+        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
 
 
 def _chunks(rows: Iterator[tuple[Item, Row]]) -> Iterator[Chunk]:

@@ -2,8 +2,8 @@
 
 ``provider`` is the class; ``payload``, ``vectors``, ``conditions``, ``filters``, ``reading`` and ``writing``
 are shared by both engines, which meet the protocol in ``engine``: ``edge`` in-process (with ``folder``,
-``shard`` and ``optimize``), ``server`` through qdrant-client (with ``address``, ``connection``, ``wire`` and
-``server_errors``).
+``shard``, ``native`` and ``optimize``), ``server`` through qdrant-client (with ``address``, ``connection``,
+``wire`` and ``server_errors``).
 """
 
 from praval_storage.providers.qdrant.provider import QdrantProvider

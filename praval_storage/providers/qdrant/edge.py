@@ -7,7 +7,6 @@ What was found out about the engine (0.9), and what follows from it here:
 * A shard needs at least one vector when it is made, but it may be a sparse one that is never used, and
   ``create_dense_vector`` adds the real one later; points without a vector are legal.
 * Closing and opening again works; a second opener is refused at once (``WouldBlock``).
-* ``MatchValue(True)`` is taken for the integer 1; numpy's bool is taken for what it is.
 * It writes through memory maps of sparse files: on a full disk the process is ended by SIGBUS. So there must
   be room before anything is written.
 * Everything it raises is a plain ``Exception``; only the text tells what it was.
@@ -15,13 +14,12 @@ What was found out about the engine (0.9), and what follows from it here:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import disk_usage
 from typing import Any, cast
 
-import numpy as np
 import qdrant_edge as edge
 
 from praval_storage.display import size_text
@@ -43,6 +41,13 @@ from praval_storage.providers.qdrant.engine import (
 )
 from praval_storage.providers.qdrant.filters import FOREIGN
 from praval_storage.providers.qdrant.folder import Folder, Lease
+from praval_storage.providers.qdrant.native import (
+    index_kind,
+    index_params,
+    make_filter,
+    payload_selector,
+    rows_of,
+)
 from praval_storage.providers.qdrant.optimize import run_optimizer
 from praval_storage.providers.qdrant.payload import LAYOUT
 from praval_storage.providers.qdrant.settings import DEFAULT_PATH, QdrantSettings
@@ -51,14 +56,6 @@ from praval_storage.providers.qdrant.shard import CONFIG, DISTANCES, SCANNED, cr
 _FLUSH_AFTER = 20_000
 _REFUSED = ("Read-only file system", "Permission denied", "Operation not permitted")
 _REFUSED_CURE = "It needs a folder it may write to, also for reading: QDRANT_PATH or path="
-
-_INDEXES: Mapping[str, Callable[[], Any]] = {
-    "keyword": lambda: edge.KeywordIndexParams(prefix=True),
-    "integer": lambda: edge.PayloadSchemaType.Integer,
-    "float": lambda: edge.PayloadSchemaType.Float,
-    "bool": lambda: edge.PayloadSchemaType.Bool,
-    "datetime": lambda: edge.PayloadSchemaType.Datetime,
-}
 
 
 class EdgeEngine:
@@ -128,7 +125,7 @@ class EdgeEngine:
         self._alter(edge.UpdateOperation.create_dense_vector(DEFAULT_VECTOR, space.size, distance))
 
     def create_index(self, path: str, kind: str) -> None:
-        self._alter(edge.UpdateOperation.create_field_index(path, _INDEXES[kind]()))
+        self._alter(edge.UpdateOperation.create_field_index(path, index_params(kind)))
 
     def make(self, point: Point) -> Any:
         vectors: Any = point.vectors()
@@ -148,7 +145,7 @@ class EdgeEngine:
 
     def retrieve(self, ids: Sequence[PointId], selector: Selector) -> list[Row]:
         with self._shard() as shard:
-            return _rows(shard.retrieve(list(ids), _payload(selector), selector.vectors))
+            return rows_of(shard.retrieve(list(ids), payload_selector(selector), selector.vectors))
 
     def delete(self, ids: Sequence[PointId]) -> None:
         with self._shard() as shard:
@@ -169,12 +166,12 @@ class EdgeEngine:
             offset=after,
             limit=limit,
             filter=make_filter(condition) if condition else None,
-            with_payload=_payload(selector),
+            with_payload=payload_selector(selector),
             with_vector=selector.vectors,
         )
         with self._shard() as shard:
             records, following = shard.scroll(request)
-        return _rows(records), cast("PointId | None", following)  # the stubs also allow text
+        return rows_of(records), cast("PointId | None", following)  # the stubs also allow text
 
     def nearest(self, query: Nearest, condition: Condition | None, selector: Selector) -> list[Row]:
         request = edge.SearchRequest(
@@ -182,7 +179,7 @@ class EdgeEngine:
             limit=query.limit,
             params=edge.SearchParams(hnsw_ef=query.ef),
             filter=make_filter(condition) if condition else None,
-            with_payload=_payload(selector),
+            with_payload=payload_selector(selector),
             with_vector=selector.vectors,
         )
         with self._shard() as shard:
@@ -240,60 +237,6 @@ def open_engine(settings: QdrantSettings, _client: object) -> EdgeEngine:
     return EdgeEngine(Path(settings.path or DEFAULT_PATH).expanduser().absolute(), settings.collection)
 
 
-def make_filter(condition: Condition) -> edge.Filter:
-    """A condition as the engine's filter object."""
-    if condition.keys() <= {"must", "should", "must_not"}:
-        clauses: dict[str, Any] = {
-            clause: list(map(_condition, parts)) for clause, parts in condition.items()
-        }
-        return edge.Filter(**clauses)
-    return edge.Filter(must=[_condition(condition)])
-
-
-def _condition(condition: Condition) -> Any:
-    match condition:
-        case {"key": key, "match": match}:
-            return edge.FieldCondition(key, match=_match(match))
-        case {"key": key, "range": limits}:
-            ranged = edge.RangeDateTime if isinstance(next(iter(limits.values())), str) else edge.RangeFloat
-            return edge.FieldCondition(key, range=ranged(**limits))
-        case {"is_empty": {"key": key}}:
-            return edge.IsEmptyCondition(key)
-        case {"is_null": {"key": key}}:
-            return edge.IsNullCondition(key)
-        case {"has_id": ids}:
-            return edge.HasIdCondition(set(ids))
-        case _:
-            return make_filter(condition)
-
-
-def _match(match: Mapping[str, Any]) -> Any:
-    [(how, operand)] = match.items()
-    if how == "value":
-        value: Any = np.bool_(operand) if isinstance(operand, bool) else operand
-        return edge.MatchValue(value)
-    return {"any": edge.MatchAny, "prefix": edge.MatchPrefix, "substring": edge.MatchSubstring}[how](operand)
-
-
-def _payload(selector: Selector) -> Any:
-    if selector.only:
-        return edge.PayloadSelector.Include(list(selector.only))
-    return edge.PayloadSelector.Exclude(list(selector.without)) if selector.without else True
-
-
-def _rows(records: Iterable[Any]) -> list[Row]:
-    return [Row(record.id, record.payload or {}, _vector(record.vector)) for record in records]
-
-
-def _vector(vector: Any) -> Any:
-    """Sparse vectors are objects of the engine; the rest is plain already."""
-    if isinstance(vector, dict):
-        return {name: _vector(one) for name, one in vector.items()}
-    if isinstance(vector, edge.SparseVector):
-        return {"indices": vector.indices, "values": vector.values}
-    return vector
-
-
 def _load(path: Path) -> edge.EdgeShard:
     return edge.EdgeShard.load(str(path))
 
@@ -303,14 +246,10 @@ def _close(shard: edge.EdgeShard) -> None:
 
 
 def _schema(shard: edge.EdgeShard, path: Path) -> Schema:
-    indexes = {name: _index_kind(info) for name, info in shard.info().payload_schema.items()}
+    indexes = {name: index_kind(info) for name, info in shard.info().payload_schema.items()}
     # What we made has this index, which also makes the count cheap; nobody else writes while we have it open.
     foreign = LAYOUT not in indexes or shard.count(edge.CountRequest(filter=make_filter(FOREIGN))) > 0
     return Schema(spaces_of(path), indexes, foreign)
-
-
-def _index_kind(info: Any) -> str:
-    return str(info.data_type).rsplit(".", 1)[-1].lower()
 
 
 @contextmanager

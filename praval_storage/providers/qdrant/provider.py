@@ -34,7 +34,7 @@ from praval_storage.providers.qdrant.filters import expired_before
 from praval_storage.providers.qdrant.reading import Reader
 from praval_storage.providers.qdrant.settings import QdrantSettings
 from praval_storage.providers.qdrant.vectors import POINTER, choose
-from praval_storage.providers.qdrant.writing import Batch, find_existing
+from praval_storage.providers.qdrant.writing import Batch, remove
 from praval_storage.records import Draft, Stored
 from praval_storage.sampling import VectorSample
 from praval_storage.scan import Neighbours, Scan, Scanned
@@ -133,16 +133,7 @@ class QdrantProvider(
         return self._reader.read(keys, datetime.now(UTC), bodies=bodies)
 
     def remove(self, keys: Sequence[str]) -> list[bool]:
-        engine = self._engine
-        if not keys or engine.schema() is None:
-            return [False] * len(keys)
-        with engine.session():
-            existing = find_existing(engine, keys, datetime.now(UTC))
-            ours = existing.live.values()
-            ids = [row.id for row in ours] + [*existing.expired.values(), *existing.foreign.values()]
-            if ids:
-                engine.delete(ids)
-        return [existing.holds(key) for key in keys]
+        return remove(self._engine, keys)
 
     # Queries and searches
 

@@ -67,6 +67,19 @@ def find_existing(engine: Engine, keys: Sequence[str], now: datetime) -> Existin
     return existing
 
 
+def remove(engine: Engine, keys: Sequence[str]) -> list[bool]:
+    """Delete points by key; whether each was there and had not expired."""
+    if not keys or engine.schema() is None:
+        return [False] * len(keys)
+    with engine.session():
+        existing = find_existing(engine, keys, datetime.now(UTC))
+        ours = existing.live.values()
+        ids = [row.id for row in ours] + [*existing.expired.values(), *existing.foreign.values()]
+        if ids:
+            engine.delete(ids)
+    return [existing.holds(key) for key in keys]
+
+
 class Made(NamedTuple):
     """A point in the engine's own class, ready to be sent."""
 

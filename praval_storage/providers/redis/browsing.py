@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from base64 import b64decode, b64encode
 from binascii import Error as NoBase64
 from collections import Counter
@@ -16,6 +17,7 @@ from praval_storage.paging import Batch, Entry, Source, collect, in_any_order, n
 from praval_storage.places import Count, Look, Measured, Place, Seen, bad_token, from_token, to_token
 from praval_storage.providers.redis.connection import Connection
 from praval_storage.providers.redis.keyspace import SEPARATOR, Keyspace, caseless_glob
+from praval_storage.providers.redis.reading import PAGE, Reader
 from praval_storage.records import Stored
 
 COUNT = 500
@@ -24,9 +26,12 @@ REMEMBERED = 2_000
 """Entries that a token knows to have been shown."""
 CERTAIN = 100_000
 """Keys that are counted exactly: SCAN may repeat some of those beyond."""
+_MOST_PAGES = 200
 _TOO_MANY = "SCAN knows no order, and no more than {} keys are sorted"
 _DIGEST = 8
 _LISTED = frozenset({"key"})
+
+logger = logging.getLogger("praval_storage")
 
 
 def look(source: Source, connection: Connection, keyspace: Keyspace, request: Look) -> Seen:
@@ -54,6 +59,19 @@ def look(source: Source, connection: Connection, keyspace: Keyspace, request: Lo
         types=_types(connection, keyspace, seen.rows),
         delimiter=delimiter,
     ).noted(scan.note)
+
+
+def collections(reader: Reader, keyspace: Keyspace) -> list[str]:
+    """What stands before the first separator of the keys: of a million of them at most."""
+    inside = f"{keyspace.collection}{SEPARATOR}" if keyspace.collection else ""
+    found: set[str] = set()
+    for page, names in enumerate(reader.names(keyspace.pattern(rest=b"*:*"))):
+        firsts = (key.partition(SEPARATOR)[0] for key in keyspace.keys(names))
+        found.update(inside + first for first in firsts if first)
+        if page == _MOST_PAGES:
+            logger.warning("redis: collections are those of the first %d keys", page * PAGE)
+            break
+    return sorted(found)
 
 
 def measure(connection: Connection, keyspace: Keyspace, path: str) -> Iterator[Measured]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
@@ -28,10 +27,9 @@ from praval_storage.places import Look, Measured, Seen
 from praval_storage.providers.redis import browsing, counters, natively
 from praval_storage.providers.redis.checkup import examine
 from praval_storage.providers.redis.connection import Connection
-from praval_storage.providers.redis.keyspace import SEPARATOR, Keyspace
+from praval_storage.providers.redis.keyspace import Keyspace
 from praval_storage.providers.redis.messages import Subscription, payload_of
-from praval_storage.providers.redis.reading import CHUNK, PAGE, Reader
-from praval_storage.providers.redis.scripts import REMOVE
+from praval_storage.providers.redis.reading import Reader
 from praval_storage.providers.redis.settings import RedisSettings
 from praval_storage.providers.redis.writing import Writer
 from praval_storage.records import Stored
@@ -44,9 +42,6 @@ if TYPE_CHECKING:
 
 LOCKS = "locks/.praval/"
 """Between the prefix and the name of a lock: such a key is legal nowhere, so locks are not listed."""
-_MOST_PAGES = 200
-
-logger = logging.getLogger("praval_storage")
 
 
 class RedisProvider(RecordProvider, CanQuery, CanBrowse, HasForeign, HasCollections):
@@ -123,12 +118,7 @@ class RedisProvider(RecordProvider, CanQuery, CanBrowse, HasForeign, HasCollecti
         return self._reader.read(keys, bodies=bodies)
 
     def remove(self, keys: Sequence[str]) -> list[bool]:
-        names = [self._keyspace.name(key) for key in keys]
-        removed: list[bool] = []
-        for start in range(0, len(names), CHUNK):
-            reply: bytes = self._connection.run(REMOVE, names[start : start + CHUNK], [])
-            removed += [answer == ord("1") for answer in reply]
-        return removed
+        return self._writer.remove(keys)
 
     def scan(self, request: Scan) -> Scanned:
         return self._reader.scan(request)
@@ -161,15 +151,7 @@ class RedisProvider(RecordProvider, CanQuery, CanBrowse, HasForeign, HasCollecti
         Redis has no list of them, so keys are looked at: a million at most, and what only later ones would
         show is missing then (a warning is logged).
         """
-        inside = f"{self.collection}{SEPARATOR}" if self.collection else ""
-        found: set[str] = set()
-        for page, names in enumerate(self._reader.names(self._keyspace.pattern(rest=b"*:*"))):
-            firsts = (key.partition(SEPARATOR)[0] for key in self._keyspace.keys(names))
-            found.update(inside + first for first in firsts if first)
-            if page == _MOST_PAGES:
-                logger.warning("redis: collections are those of the first %d keys", page * PAGE)
-                break
-        return sorted(found)
+        return browsing.collections(self._reader, self._keyspace)
 
     def in_collection(self, name: str) -> Self:
         """The same connection bound to the keys that start with ``name:``; ``""`` = all below the prefix."""

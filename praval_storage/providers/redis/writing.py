@@ -12,7 +12,7 @@ from praval_storage.providers.redis.connection import Connection
 from praval_storage.providers.redis.failures import refusal
 from praval_storage.providers.redis.keyspace import Keyspace
 from praval_storage.providers.redis.layout import Envelope, envelope
-from praval_storage.providers.redis.scripts import STORE
+from praval_storage.providers.redis.scripts import REMOVE, STORE
 
 _BATCH, _BATCH_BYTES = 1_000, 8 << 20
 _MILLISECOND = timedelta(milliseconds=1)
@@ -46,6 +46,15 @@ class Writer:
         for chunk in _chunks(made):
             self._send(chunk, overwrite, results)
         return [results[item.draft.key] for item in items]
+
+    def remove(self, keys: Sequence[str]) -> list[bool]:
+        """See ``RecordProvider.remove``."""
+        names = [self._keyspace.name(key) for key in keys]
+        removed: list[bool] = []
+        for start in range(0, len(names), _BATCH):
+            reply: bytes = self._connection.run(REMOVE, names[start : start + _BATCH], [])
+            removed += [answer == ord("1") for answer in reply]
+        return removed
 
     def _made(self, items: Sequence[Item], results: dict[str, StorageResult]) -> Iterator[Made]:
         for item in items:

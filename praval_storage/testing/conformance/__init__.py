@@ -9,9 +9,9 @@ pytest.register_assert_rewrite(
     *(
         f"{__name__}.{module}"
         for module in (
-            *("_suite", "batches", "browsing", "collections", "concurrency", "expiry", "foreign", "keys"),
-            *("limits", "operators", "ordering", "previews", "provider", "references", "search"),
-            *("streaming", "transactions", "values", "writing"),
+            *("_looking", "_suite", "batches", "browsing", "collections", "concurrency", "expiry", "foreign"),
+            *("keys", "limits", "operators", "ordering", "previews", "provider", "references", "search"),
+            *("selecting", "streaming", "tokens", "transactions", "values", "writing"),
         )
     )
 )
@@ -30,7 +30,9 @@ from praval_storage.testing.conformance.previews import PreviewTests  # noqa: E4
 from praval_storage.testing.conformance.provider import ProviderTests  # noqa: E402
 from praval_storage.testing.conformance.references import ReferenceTests  # noqa: E402
 from praval_storage.testing.conformance.search import SearchTests  # noqa: E402
+from praval_storage.testing.conformance.selecting import SelectingTests  # noqa: E402
 from praval_storage.testing.conformance.streaming import StreamingTests  # noqa: E402
+from praval_storage.testing.conformance.tokens import TokenTests  # noqa: E402
 from praval_storage.testing.conformance.transactions import TransactionTests  # noqa: E402
 from praval_storage.testing.conformance.values import ValueTests  # noqa: E402
 from praval_storage.testing.conformance.writing import WritingTests  # noqa: E402
@@ -53,6 +55,8 @@ class ProviderConformance(
     StreamingTests,
     CollectionTests,
     BrowsingTests,
+    SelectingTests,
+    TokenTests,
     ForeignTests,
     ConcurrencyTests,
     TransactionTests,
