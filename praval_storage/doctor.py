@@ -33,7 +33,7 @@ def examine(providers: ProviderSet, timeout: float) -> DoctorReport:
     late = Diagnosis("down", f"No answer within {timeout:g} s", "StorageTimeoutError", "Ask again later")
     return DoctorReport(
         {name: found.get(name) or replace(late, read_only=providers.is_read_only(name)) for name in threads},
-        providers.origin,
+        str(providers.environ or ""),
     )
 
 

@@ -37,7 +37,7 @@ _WHEN_NAMED: dict[str, dict[str, Callable[[str], bool]]] = {
 def from_environment(environ: Mapping[str, str]) -> DataManager:
     """A manager with the default providers and those these environment variables name."""
     manager = DataManager()
-    manager.providers.origin = str(environ) if isinstance(environ, Environment) else "environment"
+    manager.providers.environ = environ if isinstance(environ, Environment) else Environment(environ)
     for name in (*_ALWAYS, *(name for name in _WHEN_NAMED if _is_named(name, environ))):
         manager.register_provider(name, partial(_from_environment, name, environ))
     return manager

@@ -79,7 +79,7 @@ class DataManager(Operations):
         if provider is None or (
             isinstance(provider, Mapping) and not isinstance(provider, BaseStorageProvider)
         ):
-            provider = make_provider(name, provider)
+            provider = make_provider(name, provider, self._providers.environ)
         self._providers.register(name, provider, read_only=read_only)
 
     def unregister_provider(self, name: str) -> None:

@@ -20,6 +20,7 @@ from praval_storage.errors import (
 from praval_storage.provider_calls import Calls, Health, Statistics
 from praval_storage.read_only import reads_only, refusal
 from praval_storage.registry import Factory, installed_names, made
+from praval_storage.settings import Environment
 
 T = TypeVar("T")
 
@@ -42,7 +43,7 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
         self._bound: dict[tuple[str, str], BaseStorageProvider] = {}
         self._calls: dict[str, Calls] = {}
         self.changes = 0  # how often a provider came or went
-        self.origin = ""  # which environment they were made from, for people
+        self.environ: Environment | None = None  # which one they were made from
 
     def __getitem__(self, name: str) -> BaseStorageProvider:
         self._check_name(name)

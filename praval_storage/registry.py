@@ -8,7 +8,6 @@ whoever asks for it, and of nobody else; none can take the name of a built-in on
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
@@ -17,6 +16,7 @@ from typing import Any
 from praval_storage import providers
 from praval_storage.base import BaseStorageProvider
 from praval_storage.errors import ConfigurationError, ProviderNotRegisteredError, StorageError
+from praval_storage.settings import Environment
 
 Factory = Callable[[], BaseStorageProvider]
 
@@ -58,12 +58,15 @@ def provider_class(name: str) -> type[BaseStorageProvider]:
     )
 
 
-def make_provider(name: str, settings: Mapping[str, Any] | None = None) -> BaseStorageProvider:
+def make_provider(
+    name: str, settings: Mapping[str, Any] | None = None, environ: Environment | None = None
+) -> BaseStorageProvider:
     """A provider by its name.
 
     Args:
         name: As :func:`provider_class` knows it.
         settings: Arguments of its class; ``None`` = as environment variables say.
+        environ: Has the ``.env`` file whose variables count as well.
 
     Raises:
         ConfigurationError: It has no such setting, or no variables; or the class cannot be had, as in
@@ -71,7 +74,7 @@ def make_provider(name: str, settings: Mapping[str, Any] | None = None) -> BaseS
     """
     kind = provider_class(name)
     if settings is None:
-        return made(name, partial(kind.from_env, dict(os.environ)))
+        return made(name, partial(kind.from_env, (environ or Environment({})).renewed()))
     known = inspect.signature(kind).parameters
     takes_any = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in known.values())
     if unknown := [setting for setting in settings if setting not in known and not takes_any]:

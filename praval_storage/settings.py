@@ -9,6 +9,7 @@ it is set.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -51,6 +52,7 @@ class Environment(Mapping[str, str]):
         self, variables: Mapping[str, str], file: Path | None = None, behind: Mapping[str, str] | None = None
     ) -> None:
         self.file = file
+        self._file_says = behind
         self._behind = {name: text for name, text in (behind or {}).items() if name not in variables}
         self._all = {**self._behind, **variables}
 
@@ -62,6 +64,10 @@ class Environment(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._all)
+
+    def renewed(self) -> Environment:
+        """The variables of the process as they are by now, and behind them the same file's."""
+        return Environment(dict(os.environ), self.file, self._file_says)
 
     def origin(self, name: str) -> str:
         """The variable, with the file that sets it if one does."""

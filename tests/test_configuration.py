@@ -408,6 +408,19 @@ def test_the_environment_goes_before_the_file(process: Path, monkeypatch: pytest
     assert sources(chosen)["db"].endswith("my.env")
 
 
+def test_a_provider_that_is_registered_by_its_name_reads_the_file_too(
+    process: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (process / "my.env").write_text("REDIS_PORT=7777\nREDIS_DB=3\n")
+    manager = get_data_manager(load_env="my.env")
+    assert "redis" not in manager.providers
+    monkeypatch.setenv("REDIS_HOST", "set later")
+    monkeypatch.setenv("REDIS_DB", "4")
+    manager.register_provider("redis")
+    chosen = redis_settings(manager)
+    assert (chosen.host, chosen.port, chosen.db) == ("set later", 7777, 4)
+
+
 @pytest.mark.parametrize("how", ["missing", "folder", "encoding"])
 def test_a_named_file_that_cannot_be_read_is_an_error(process: Path, how: str) -> None:
     path = process / "my.env"

@@ -42,25 +42,33 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
 }
 
+# Kernels 7.0 to 7.3 may leave the first message unread until somebody else connects (ipython/ipykernel#1554).
+NUDGE = """() => {
+        const other = jupyterapp.serviceManager.kernels.connectTo({ model: kernel.model });
+        setTimeout(() => other.dispose(), 1000);
+    }"""
+
 # The toolbar says "idle" before there is a session, and running a cell then asks to choose a kernel.
 READY = """async () => {
     const panel = jupyterapp.shell.currentWidget;
     await panel.context.ready;
     await panel.revealed;
     await panel.sessionContext.ready;
-    await panel.sessionContext.session.kernel.info;
+    const { kernel } = panel.sessionContext.session, nudge = setInterval(NUDGE, 5000);
+    await kernel.info.finally(() => clearInterval(nudge));
 }"""
 
 RUN_ALL = """async (milliseconds) => {
     const dialog = () => document.querySelector(".jp-Dialog")?.innerText || "no dialog";
     const late = new Promise((_, no) => setTimeout(
         () => no(new Error("cells did not finish: " + dialog())), milliseconds));
+    const { kernel } = jupyterapp.shell.currentWidget.sessionContext.session;
+    const nudge = setInterval(NUDGE, 5000);
     const run = async () => {
         await jupyterapp.commands.execute("notebook:run-all-cells");
-        const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
         while (kernel.status !== "idle") await new Promise((done) => setTimeout(done, 25));
     };
-    await Promise.race([run(), late]);
+    await Promise.race([run(), late]).finally(() => clearInterval(nudge));
 }"""
 
 IN_KERNEL = """async (code) => {
@@ -267,12 +275,12 @@ class LabPage:
         self.page.wait_for_selector(f"{VISIBLE} .jp-Cell", timeout=60_000)
         self.page.wait_for_function("() => jupyterapp.shell.currentWidget?.context")
         if kernel:
-            self.page.evaluate(READY)
+            self.page.evaluate(READY.replace("NUDGE", NUDGE))
         return self
 
     def run_all(self, *, seconds: float = 60, errors: bool = False) -> LabPage:
         """Run every cell through the page and wait until the kernel has answered the last one."""
-        self.page.evaluate(RUN_ALL, seconds * 1000)
+        self.page.evaluate(RUN_ALL.replace("NUDGE", NUDGE), seconds * 1000)
         failed = [
             f"{output['ename']}: {output['evalue']}"
             for cell in self.cells()
