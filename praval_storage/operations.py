@@ -342,7 +342,10 @@ class Operations:
     ) -> DataReference | BatchResult:
         """:meth:`copy`, then delete each original whose copy was checked.
 
-        An original that was stored anew meanwhile stays, and so does a record that is moved onto itself.
+        An original that was stored anew meanwhile stays, and so does a record that is moved onto itself. Of
+        those who move one record at the same moment, one succeeds; the others get ``KeyNotFoundError``, and
+        what they had copied by then stays. (S3 does not say whether a deletion found anything: there two
+        may succeed.)
         """
         job = copying.Job(Target(to, collection), overwrite, moving=True)
         return copying.copy(self._providers, job, source, key, progress)
