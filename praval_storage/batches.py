@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from functools import partial
 from itertools import islice, repeat
 from typing import Any
 
 from praval_storage.base import BaseStorageProvider, RecordProvider, StorageResult, boundary, raise_failure
-from praval_storage.errors import ConfigurationError, InvalidKeyError, StorageConnectionError, StorageError
+from praval_storage.errors import (
+    ConfigurationError,
+    InvalidKeyError,
+    StorageConnectionError,
+    StorageError,
+    StorageTimeoutError,
+)
 from praval_storage.provider_set import ProviderSet
 from praval_storage.records import Draft
 from praval_storage.results import Outcome
@@ -60,10 +67,8 @@ def store_many(
     while chunk := list(islice(items, CHUNK)):
         drafts = [_attempt(item, ttl, format) for item in chunk]
         good = [draft.value for draft in drafts if draft.error is None]
-        # A server that has gone is not asked again for every chunk that is left.
         written = _all_failed(good, lost) if lost else _write(providers, target, provider, good, overwrite)
-        if written and isinstance(written[-1].error, StorageConnectionError):
-            lost = written[-1].error
+        lost = lost or _lost(written)
         outcomes = iter(written)
         for draft in drafts:
             yield draft if draft.error is not None else next(outcomes)
@@ -140,6 +145,16 @@ def _all_failed(drafts: list[Draft], error: StorageError) -> list[Outcome]:
     return [Outcome(draft.key, None, error) for draft in drafts]
 
 
+def _lost(outcomes: Sequence[Outcome]) -> StorageError | None:
+    """Why a server has gone or hangs, if the last outcome says so: it is not asked again for every chunk."""
+    error = outcomes[-1].error if outcomes else None
+    if not isinstance(error, StorageConnectionError | StorageTimeoutError):
+        return None
+    reason = copy(error)
+    reason.key = None  # it is that of all that are left
+    return reason
+
+
 def _batch(
     providers: ProviderSet,
     operation: str,
@@ -156,6 +171,9 @@ def _batch(
     outcomes: list[Outcome] = []
     for start in range(0, len(keys), size):
         chunk = keys[start : start + size]
+        if (lost := _lost(outcomes)) is not None:
+            outcomes += [Outcome(key, None, lost) for key in keys[start:]]
+            break
         try:
             only = chunk[0] if len(chunk) == 1 else None
             outcomes += providers.call(target.storage_type, operation, only, partial(work, target, chunk))

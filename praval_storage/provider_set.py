@@ -8,14 +8,14 @@ from threading import RLock
 from time import perf_counter
 from typing import TypeVar
 
-from praval_storage.base import BaseStorageProvider, HasCollections, Writer, boundary
+from praval_storage.base import BaseStorageProvider, HasCollections, Writer, boundary, told
 from praval_storage.display import printable
 from praval_storage.errors import (
     ConfigurationError,
     ProviderNotRegisteredError,
     StorageConnectionError,
-    StorageError,
     UnsupportedOperationError,
+    text_of,
 )
 from praval_storage.provider_calls import Calls, Health, Statistics
 from praval_storage.read_only import reads_only, refusal
@@ -142,15 +142,18 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
 
         Raises:
             UnsupportedOperationError: It lacks the capability; the text names the providers that have it.
+                None is made for that: each may have an error of its own.
         """
         provider = self.find(name, collection)
         if isinstance(provider, capability):
             return provider
-        able = [other for other in self if isinstance(self[other], capability)]
+        able = [other for other, ready in list(self._made.items()) if isinstance(ready, capability)]
+        unknown = ", ".join(other for other in self if other not in self._made)
         raise UnsupportedOperationError(
             f"Provider {name!r} cannot {operation}",
             provider=name,
-            hint=f"Of those registered, these can: {', '.join(able) or 'none'}",
+            hint=f"Of those registered, these can: {', '.join(able) or 'none'}"
+            f"{unknown and f'; not used yet, so not known: {unknown}'}",
         )
 
     def call(
@@ -174,8 +177,10 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
         started = perf_counter()
         try:
             detail = self.call(name, "health", None, self[name].health, again=False)
-        except (StorageError, ImportError) as error:
-            return Health("down", str(error), perf_counter() - started)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is why there is no answer
+            ready = self.made(name)
+            text = told(ready, error) if ready else text_of(error)
+            return Health("down", text, perf_counter() - started)
         return Health("up", detail, perf_counter() - started)
 
     def calls(self, name: str) -> Calls:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 from custom_provider import MyCustomProvider, MyQueryableProvider
-from tiny_providers import Careless, Cupboard, Reporting, record
+from tiny_providers import Careless, Cupboard, Reporting, Tracked, record
 
 from praval_storage import (
     ConfigurationError,
@@ -17,6 +17,7 @@ from praval_storage import (
     ProviderNotRegisteredError,
     StorageError,
     UnsupportedOperationError,
+    batches,
 )
 from praval_storage.testing import InMemoryProvider
 
@@ -172,5 +173,48 @@ def test_the_guides_query_gives_values_without_keys() -> None:
     assert len(manager.query("custom", limit=None)) == 5
     with pytest.raises(UnsupportedOperationError, match="cannot be ordered"):
         manager.query("custom", order_by="n")
-    with pytest.raises(UnsupportedOperationError, match="these can: able"):
+    with pytest.raises(UnsupportedOperationError, match=r"these can: able$"):
         manager.list("custom")
+
+
+def test_what_cannot_be_made_does_not_stand_in_for_what_cannot_be_done() -> None:
+    made: list[str] = []
+    manager = DataManager({"custom": MyCustomProvider({}), "able": InMemoryProvider()})
+    manager.register_provider("lazy", lambda: made.append("lazy") or InMemoryProvider())  # type: ignore[func-returns-value]
+    with pytest.raises(UnsupportedOperationError, match=r"can: able; not used yet, so not known: lazy$"):
+        manager.list("custom")
+    assert not made
+
+
+@pytest.mark.parametrize("failure", [ConnectionError, TimeoutError])
+@pytest.mark.parametrize("what", ["store_many", "retrieve_many", "delete_many"])
+def test_a_server_that_has_gone_or_hangs_is_not_asked_again_for_what_is_left(
+    monkeypatch: pytest.MonkeyPatch, what: str, failure: type[Exception]
+) -> None:
+    class Leaving(Tracked):
+        def remove(self, keys: Sequence[str]) -> list[bool]:
+            self._fail()
+            return super().remove(keys)
+
+    monkeypatch.setattr(batches, "CHUNK", 2)
+    provider = Leaving(failure("nobody there"))
+    manager = DataManager({"remote": provider})
+    keys = [f"k{number}" for number in range(6)]
+    if what == "store_many":
+        outcomes = manager.store_many(dict.fromkeys(keys, 1), "remote")
+    else:
+        outcomes = getattr(manager, what)([DataReference("remote", key) for key in keys])
+    assert provider.calls == 1
+    assert [outcome.key for outcome in outcomes] == keys
+    assert [str(outcome.error).count("nobody there") for outcome in outcomes] == [1] * 6
+
+
+def test_an_error_of_the_key_it_was_asked_for_last_is_not_that_of_the_others() -> None:
+    class Hanging(MyCustomProvider):
+        def retrieve(self, key: str) -> Any:
+            raise TimeoutError("no answer")
+
+    outcomes = DataManager({"plain": Hanging({})}).retrieve_many(
+        [DataReference("plain", key) for key in ("a", "b")]
+    )
+    assert [outcome.error and outcome.error.key for outcome in outcomes] == ["a", None]

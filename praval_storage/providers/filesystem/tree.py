@@ -207,11 +207,12 @@ class Tree:
         try:
             with os.scandir(self.absolute(folder)) as entries:
                 named = [(self._name(entry, reals), entry) for entry in entries]
-        except (FileNotFoundError, NotADirectoryError):
-            return []
         except PermissionError as error:
             # One locked directory (lost+found) must not hide everything else.
             logger.warning("filesystem: %s was left out: %s", error.filename.rstrip("/"), error.strerror)
+            return []
+        except OSError as error:
+            _check_absent(error)
             return []
         return sorted((pair for pair in named if pair[0]), key=_first, reverse=descending)
 
