@@ -116,7 +116,8 @@ class DataManager(Operations):
 
         Args:
             where: ``"s3"``, ``"s3://lab/reports/"``, ``"postgresql://sales.customers"``,
-                ``"praval://s3/reports/"`` for the keys of the provider's own; nothing for all providers.
+                ``"praval://s3/reports/"`` for the keys of the provider's own; nothing for all providers. The
+                address of a record lists it.
             path: The rest of it.
             text: Only names that contain this.
             filters: Only records that match, as in :meth:`query`.

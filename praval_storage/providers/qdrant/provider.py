@@ -211,6 +211,9 @@ class QdrantProvider(
     def home(self) -> str:
         return self.settings.collection
 
+    def place_of(self, keys: str) -> str | None:
+        return None if keys else self.home()  # a collection has no places in it
+
     def look(self, request: Look) -> Seen:
         if not request.path:
             return browsing.collections(self._engine, request)

@@ -9,13 +9,15 @@ pytest.register_assert_rewrite(
     *(
         f"{__name__}.{module}"
         for module in (
-            *("_looking", "_suite", "batches", "browsing", "collections", "concurrency", "expiry", "foreign"),
+            *("_looking", "_suite", "addresses", "batches", "browsing", "collections", "concurrency"),
+            *("expiry", "foreign"),
             *("keys", "limits", "operators", "ordering", "previews", "provider", "references", "search"),
             *("selecting", "streaming", "tokens", "transactions", "values", "writing"),
         )
     )
 )
 
+from praval_storage.testing.conformance.addresses import AddressTests  # noqa: E402
 from praval_storage.testing.conformance.batches import BatchTests  # noqa: E402
 from praval_storage.testing.conformance.browsing import BrowsingTests  # noqa: E402
 from praval_storage.testing.conformance.collections import CollectionTests  # noqa: E402
@@ -55,6 +57,7 @@ class ProviderConformance(
     StreamingTests,
     CollectionTests,
     BrowsingTests,
+    AddressTests,
     SelectingTests,
     TokenTests,
     ForeignTests,
