@@ -11,7 +11,7 @@ pytest.register_assert_rewrite(
         for module in (
             *("_looking", "_suite", "batches", "browsing", "collections", "concurrency", "expiry", "foreign"),
             *("keys", "limits", "operators", "ordering", "previews", "provider", "references", "search"),
-            *("selecting", "streaming", "tokens", "transactions", "values", "writing"),
+            *("selecting", "streaming", "tokens", "transactions", "unreadable", "values", "writing"),
         )
     )
 )
@@ -34,6 +34,7 @@ from praval_storage.testing.conformance.selecting import SelectingTests  # noqa:
 from praval_storage.testing.conformance.streaming import StreamingTests  # noqa: E402
 from praval_storage.testing.conformance.tokens import TokenTests  # noqa: E402
 from praval_storage.testing.conformance.transactions import TransactionTests  # noqa: E402
+from praval_storage.testing.conformance.unreadable import UnreadableTests  # noqa: E402
 from praval_storage.testing.conformance.values import ValueTests  # noqa: E402
 from praval_storage.testing.conformance.writing import WritingTests  # noqa: E402
 
@@ -56,6 +57,7 @@ class ProviderConformance(
     CollectionTests,
     BrowsingTests,
     SelectingTests,
+    UnreadableTests,
     TokenTests,
     ForeignTests,
     ConcurrencyTests,
