@@ -219,7 +219,8 @@ def _batches(
     while batch := providers.call(
         name, "iter_query", None, lambda: list(islice(rows, batch_size)), again=False
     ):
-        unreadable, tally.unreadable = tuple(tally.unreadable), []
+        unreadable = tuple(tally.unreadable)
+        tally.unreadable.clear()  # the same list as what still adds to it has
         plan = Plan({}, request.where.to_filters(), tally.rows, len(batch), unreadable=unreadable)
         found = Selection(batch, False, plan)
         yield QueryResult(batch, _Later(providers, target), **_origin(target, found, None))

@@ -283,3 +283,19 @@ def test_a_sparse_collection(dm: DataManager) -> None:
         assert dm.retrieve_by_key("q", "1") == {"n": 1, "vector": {"words": WORDS}}
         assert list(dm.search("q", [1.0, 0.0])) == []
         assert dm.query("q", {"n": 1}).keys == ["1"]
+
+
+def test_a_body_that_was_damaged_stops_no_search(native: Native, dm: DataManager) -> None:
+    """What looks like ours, and whose text somebody has cut off."""
+    facts = {"_praval": "praval_storage/1", "format": "json", "size": 9, "loose": ["data"]}
+    points: Points = {
+        1: ({"": [1.0, 0.0]}, {**facts, "key": "broken", "data": {"n": 1}, "body": '{"n": 1'}),
+        2: ({"": [0.5, 0.5]}, {**facts, "key": "good", "data": {"n": 1}, "body": '{"n": 1}'}),
+    }
+    native.fill("damaged", points, plain=True)
+    dm.register_provider("q", native.provider("damaged"))
+    for found in (dm.search("q", [1.0, 0.0], filters={"n": 1}), dm.query("q", {"n": 1})):
+        assert found.keys == ["good"]
+        assert found.plan.unreadable == ("broken",)
+    assert dm.search("q", [1.0, 0.0], filters={"n": 1}, limit=1).plan.unreadable == ("broken",)
+    assert dm.search("q", [1.0, 0.0]).keys == ["broken", "good"]

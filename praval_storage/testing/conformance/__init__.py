@@ -12,7 +12,7 @@ pytest.register_assert_rewrite(
             *("_looking", "_suite", "addresses", "batches", "browsing", "collections", "concurrency"),
             *("expiry", "foreign"),
             *("keys", "limits", "operators", "ordering", "previews", "provider", "references", "search"),
-            *("selecting", "streaming", "tokens", "transactions", "values", "writing"),
+            *("selecting", "streaming", "tokens", "transactions", "unreadable", "values", "writing"),
         )
     )
 )
@@ -36,6 +36,7 @@ from praval_storage.testing.conformance.selecting import SelectingTests  # noqa:
 from praval_storage.testing.conformance.streaming import StreamingTests  # noqa: E402
 from praval_storage.testing.conformance.tokens import TokenTests  # noqa: E402
 from praval_storage.testing.conformance.transactions import TransactionTests  # noqa: E402
+from praval_storage.testing.conformance.unreadable import UnreadableTests  # noqa: E402
 from praval_storage.testing.conformance.values import ValueTests  # noqa: E402
 from praval_storage.testing.conformance.writing import WritingTests  # noqa: E402
 
@@ -59,6 +60,7 @@ class ProviderConformance(
     BrowsingTests,
     AddressTests,
     SelectingTests,
+    UnreadableTests,
     TokenTests,
     ForeignTests,
     ConcurrencyTests,
