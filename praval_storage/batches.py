@@ -11,7 +11,6 @@ from typing import Any
 from praval_storage.base import BaseStorageProvider, RecordProvider, StorageResult, boundary, raise_failure
 from praval_storage.errors import (
     ConfigurationError,
-    InvalidKeyError,
     StorageConnectionError,
     StorageError,
     StorageTimeoutError,
@@ -26,7 +25,7 @@ from praval_storage.writing import (
     Reference,
     Target,
     make_draft,
-    named,
+    named_or_failed,
     reference_to,
 )
 
@@ -94,10 +93,9 @@ def for_each(
     outcomes: dict[int, Outcome] = {}
     places: dict[Target, list[tuple[int, str]]] = {}
     for place, reference in enumerate(references):
-        try:
-            name = named(reference)
-        except InvalidKeyError as error:
-            outcomes[place] = Outcome(getattr(reference, "key", None), None, error)
+        name = named_or_failed(reference)
+        if isinstance(name, Outcome):
+            outcomes[place] = name
         else:
             places.setdefault(Target(name.storage_type, name.collection), []).append((place, name.key))
     for target in places if changing else ():

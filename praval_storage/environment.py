@@ -101,7 +101,12 @@ def _env_file(load_env: EnvFile) -> Path | None:
     if isinstance(load_env, bool):
         found = find_dotenv(usecwd=True) if load_env else ""
         return Path(found) if found else None
-    return Path(load_env).expanduser().absolute()
+    try:
+        return Path(load_env).expanduser().absolute()
+    except (TypeError, RuntimeError):  # no path, or the home of nobody
+        raise ConfigurationError(
+            f"load_env must be True, False or the path of a file, not {load_env!r}"
+        ) from None
 
 
 def _environment(file: Path | None) -> Environment:

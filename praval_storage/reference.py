@@ -76,7 +76,10 @@ class DataReference(str):
         Raises:
             ConfigurationError: The text is not a ``praval://`` URI.
         """
-        parts = urlsplit(uri)
+        try:
+            parts = urlsplit(uri)
+        except ValueError:  # no legal host: an open bracket, or what Unicode turns into a slash
+            parts = urlsplit("")
         if parts.scheme != SCHEME or not parts.netloc or len(parts.path) < 2:
             raise ConfigurationError(
                 f"{uri!r} is not a reference URI",

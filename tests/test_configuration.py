@@ -241,6 +241,12 @@ def test_any_password_survives_being_joined_with_a_url(user: str | None, passwor
     assert chosen_pg.options()["password"] == password
 
 
+@pytest.mark.parametrize("load_env", [None, 7, "~nobody-of-this-name/.env"])
+def test_what_is_no_file_is_refused(load_env: Any) -> None:
+    with pytest.raises(ConfigurationError, match="load_env must be True, False or the path"):
+        get_data_manager(load_env=load_env)
+
+
 def test_what_kubernetes_sets_does_not_spoil_a_url() -> None:
     link = "tcp://10.0.0.1:1"
     cache = RedisSettings.from_env({"REDIS_URL": "redis://h:7/0", "REDIS_PORT": link})

@@ -523,6 +523,18 @@ def test_mistakes_are_named(filters: Any, message: str) -> None:
         parse(filters)
 
 
+class _NeverShown:
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr")
+
+
+@pytest.mark.parametrize("operand", [10**5_000, _NeverShown()], ids=["number", "other"])
+@pytest.mark.parametrize("operator", ["$prefix", "$regex", "$exists", "$not"])
+def test_an_operand_that_cannot_be_shown_is_refused_as_any_other(operator: str, operand: Any) -> None:
+    with pytest.raises(InvalidFilterError, match=rf"'{re.escape(operator)}' takes .* not \.\.\."):
+        parse({"x": {operator: operand}})
+
+
 def test_a_frame_or_array_as_operand_is_refused() -> None:
     np = pytest.importorskip("numpy")
     with pytest.raises(InvalidFilterError, match=r"At path 'a': a ndarray cannot .*\.tolist\(\)"):

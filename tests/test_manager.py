@@ -169,7 +169,7 @@ def test_mistakes_are_found_before_a_provider_is_asked() -> None:
         lambda: manager.query("none", {}, order_by="a..b"),
         lambda: manager.search("none", [1.0], filters={"$nor": []}),
         lambda: manager.search("none", [1.0], limit=0),
-        lambda: manager.retrieve_many(["none/k"]),
+        lambda: manager.retrieve_many([7]),  # type: ignore[list-item]
         lambda: manager.delete_many([DataReference("none", "k"), None]),  # type: ignore[list-item]
         lambda: manager.store_many("text", "none"),
     ]

@@ -46,6 +46,8 @@ NO_URIS = [
     "praval://filesystem",
     "praval://filesystem/",
     "http://praval/filesystem/key",
+    "praval://[bad/x",
+    "praval://filesystem\uff0fx/k",
 ]
 
 
