@@ -258,8 +258,9 @@ class QdrantProvider(
         return examine(self._engine, self._reader.used)
 
     def close(self) -> None:
-        while self._others:
-            self._others.popitem()[1].close()
+        others, self._others = self._others, {}
+        for other in others.values():
+            other.close()
         if (engine := self.__dict__.pop("_engine", None)) is not None:
             engine.close()
         self.__dict__.pop("_reader", None)
