@@ -218,7 +218,7 @@ class DataManager(Operations):
             filters: Only records that match, as in :meth:`query`.
             sample: At most so many points, up to 20,000, chosen evenly.
             collection: Another collection than the provider's own.
-            vector: Which of several vectors of a record; by default the provider's, else the first.
+            vector: Which of several vectors of a record; by default the provider's, else the first by name.
             seed: Another one gives another sample.
 
         Raises:

@@ -493,7 +493,7 @@ def test_named_vectors() -> None:
     provider.store("own", {"vector": [5.0, 0.0]}, {})
     assert [row.stored.key for row in found(provider, [1.0, 0.0]).rows] == ["own", "7"]
     unclear = QdrantProvider(client=client, collection_name="c")
-    with pytest.raises(ConfigurationError, match="'title', 'pages'"):
+    with pytest.raises(ConfigurationError, match="'pages', 'title'"):
         found(unclear, [1.0, 0.0])
 
 
