@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Protocol
 from praval_storage.errors import SerializationError
 from praval_storage.filters import EVERYTHING, Node, Order, sort_records
 from praval_storage.filters.paths import ROOTS
+from praval_storage.garbage import collection_paused
 from praval_storage.pushdown import restrict
 from praval_storage.records import Record, Stored
 from praval_storage.scan import Neighbour, Neighbours, Plan, Scan, Scanned
@@ -80,7 +81,8 @@ def select(source: Source, request: Scan, now: datetime) -> Selection:
     wanted = None if request.limit is None else request.limit + 1
     if request.order is not None and not scanned.ordered:
         order, found = "sorted", _sorted(source, found, request.order, wanted, tally)
-    rows = list(islice(found, wanted))
+    with collection_paused():
+        rows = list(islice(found, wanted))
     truncated = wanted is not None and len(rows) == wanted
     rows = rows[: request.limit]
     return Selection(rows, truncated, _plan(scanned, tally, len(rows), started, order))
@@ -132,6 +134,9 @@ class Tally:
 
 
 def _matches(source: Filler, scanned: Scanned, now: datetime, tally: Tally) -> Iterator[Stored]:
+    if scanned.residual == EVERYTHING:
+        yield from _unexpired(scanned.rows, now, tally)
+        return
     # What needs no body is decided first, so that only bodies that may match are fetched.
     split = restrict(scanned.residual, ROOTS - {"data"})
     decides = deciding(split.residual, source.load, tally.unreadable)
@@ -167,6 +172,13 @@ def deciding(where: Node, load: Callable[[Stored], Any], unreadable: list[str]) 
             return False
 
     return matches
+
+
+def _unexpired(rows: Iterable[Stored], now: datetime, tally: Tally) -> Iterator[Stored]:
+    for row in rows:
+        tally.rows += 1
+        if row.expires_at is None or not row.expired(now):
+            yield row
 
 
 def _chunks(rows: Iterable[Stored]) -> Iterator[list[Stored]]:
