@@ -14,6 +14,7 @@ from praval_storage.errors import (
     ConfigurationError,
     ProviderNotRegisteredError,
     StorageConnectionError,
+    StorageError,
     UnsupportedOperationError,
     text_of,
 )
