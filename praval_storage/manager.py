@@ -116,7 +116,8 @@ class DataManager(Operations):
 
         Args:
             where: ``"s3"``, ``"s3://lab/reports/"``, ``"postgresql://sales.customers"``,
-                ``"praval://s3/reports/"`` for the keys of the provider's own; nothing for all providers.
+                ``"praval://s3/reports/"`` for the keys of the provider's own; nothing for all providers. The
+                address of a record lists it.
             path: The rest of it.
             text: Only names that contain this.
             filters: Only records that match, as in :meth:`query`.
@@ -217,7 +218,7 @@ class DataManager(Operations):
             filters: Only records that match, as in :meth:`query`.
             sample: At most so many points, up to 20,000, chosen evenly.
             collection: Another collection than the provider's own.
-            vector: Which of several vectors of a record; by default the provider's, else the first.
+            vector: Which of several vectors of a record; by default the provider's, else the first by name.
             seed: Another one gives another sample.
 
         Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from threading import RLock
 from time import perf_counter
 from typing import TypeVar
@@ -14,6 +14,7 @@ from praval_storage.errors import (
     ConfigurationError,
     ProviderNotRegisteredError,
     StorageConnectionError,
+    StorageError,
     UnsupportedOperationError,
     text_of,
 )
@@ -23,6 +24,7 @@ from praval_storage.registry import Factory, installed_names, made
 from praval_storage.settings import Environment
 
 T = TypeVar("T")
+_Named = tuple[str, BaseStorageProvider]
 
 logger = logging.getLogger("praval_storage")
 
@@ -72,7 +74,11 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
     def register(
         self, name: str, provider: BaseStorageProvider | Factory, *, read_only: bool = False
     ) -> None:
-        """Put a provider, or a function that makes one, under a name; what was there is closed."""
+        """Put a provider, or a function that makes one, under a name; what was there is closed.
+
+        Raises:
+            StorageError: That could not be closed; the new one is registered.
+        """
         given: object = name  # notebooks are not type-checked
         if not isinstance(given, str) or not given.strip() or not given.isprintable():
             raise ConfigurationError(f"A storage type is a printable, non-empty str, not {name!r}")
@@ -84,8 +90,7 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
                 hint="Pass an instance of a BaseStorageProvider subclass",
             )
         with self._lock:
-            if name in self:
-                self.unregister(name)
+            gone = self._forget(name) if name in self else []
             if read_only:
                 self._read_only.add(name)
             if isinstance(provider, BaseStorageProvider):
@@ -93,20 +98,20 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
             else:
                 self._factories[name] = provider
             self.changes += 1
+        _close(gone)
 
     def unregister(self, name: str) -> None:
-        """Forget a provider and close it; its data stays."""
+        """Forget a provider and close it; its data stays.
+
+        Raises:
+            StorageError: It could not be closed; it is forgotten.
+        """
         with self._lock:
             if name not in self:
                 raise ProviderNotRegisteredError(f"Provider {name!r} not registered")
-            self._factories.pop(name, None)
-            self._calls[name] = Calls(name, self.calls(name).statistics)
-            self._read_only.discard(name)
+            gone = self._forget(name)
             self.changes += 1
-            for key in [key for key in self._bound if key[0] == name]:
-                self._bound.pop(key).close()
-            if (provider := self._made.pop(name, None)) is not None:
-                provider.close()
+        _close(gone)
 
     def find(self, name: str, collection: str | None = None) -> BaseStorageProvider:
         """The provider of a storage type, bound to another of its collections when one is named."""
@@ -206,11 +211,26 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
         return ", ".join(filter(None, texts))
 
     def close(self) -> None:
-        """Close what was opened; every provider can be used again."""
+        """Close what was opened; every provider can be used again.
+
+        Raises:
+            StorageError: The first failure; the others are closed.
+        """
         with self._lock:
-            for provider in [*self._bound.values(), *self._made.values()]:
-                provider.close()
+            bound = [(name, provider) for (name, _), provider in self._bound.items()]
             self._bound.clear()
+            opened = [*bound, *self._made.items()]
+        _close(opened)
+
+    def _forget(self, name: str) -> list[_Named]:
+        """Take a provider out, and what is bound to its collections; they are to be closed."""
+        self._factories.pop(name, None)
+        self._calls[name] = Calls(name, self.calls(name).statistics)
+        self._read_only.discard(name)
+        gone = [(name, self._bound.pop(key)) for key in list(self._bound) if key[0] == name]
+        if (provider := self._made.pop(name, None)) is not None:
+            gone.append((name, provider))
+        return gone
 
     def _check_name(self, name: object) -> None:
         if not isinstance(name, str):  # notebooks are not type-checked
@@ -229,3 +249,18 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
     def _noted(self, name: str, operation: str, key: str | None, work: Callable[[], T]) -> T:
         with self.calls(name).noted(operation, key), boundary(self[name], operation, key):
             return work()
+
+
+def _close(opened: Iterable[_Named]) -> None:
+    """Close all of them, whatever one raises. It may take long: nobody is to be kept waiting by a lock."""
+    failures: list[Exception] = []
+    for name, provider in opened:
+        try:
+            with boundary(provider, "close"):
+                provider.close()
+        except Exception as error:  # noqa: BLE001 - the first is raised below
+            if isinstance(error, StorageError):
+                error.provider = name
+            failures.append(error)
+    if failures:
+        raise failures[0]

@@ -11,7 +11,7 @@ from sys import maxsize
 from time import perf_counter
 from typing import Any, BinaryIO
 
-from praval_storage.base import BaseStorageProvider, CanQuery, CanSearch, boundary
+from praval_storage.base import BaseStorageProvider, CanQuery, CanSearch, HasVectors, boundary
 from praval_storage.errors import (
     ConfigurationError,
     KeyNotFoundError,
@@ -98,6 +98,7 @@ def nearest(
     limit: int,
     filters: Filters,
     query_text: str | None,
+    vector_name: str | None = None,
 ) -> SearchResult:
     """The records whose vectors are nearest to a vector or an embedded text."""
     where = parse(filters)
@@ -106,6 +107,8 @@ def nearest(
     if not _limit(limit):
         raise ConfigurationError("The limit of a search must be at least 1")
     provider = providers.require(target.storage_type, CanSearch, "search by vector", target.collection)
+    if vector_name is not None:
+        provider = _by(vector_name, providers, target, provider)
 
     def work() -> SearchResult:
         vector = provider.embed(query_text) if query_text is not None else query_vector
@@ -115,9 +118,24 @@ def nearest(
             _Later(providers, target),
             **_origin(target, found, limit),
             metric=provider.metric,
+            vector_name=vector_name,
         )
 
     return providers.call(target.storage_type, "search", None, work)
+
+
+def _by(name: str, providers: ProviderSet, target: Target, provider: CanSearch) -> CanSearch:
+    """The same provider with one of several vectors per record in mind."""
+    given: object = name  # notebooks are not type-checked
+    if not isinstance(given, str):
+        raise ConfigurationError(
+            f"vector_name is the name of a vector, not {type(given).__name__}",
+            hint="The numbers to look for are the query_vector",
+        )
+    if isinstance(provider, HasVectors):
+        return provider.with_vector(name)
+    providers.require(target.storage_type, HasVectors, "choose among vectors", target.collection)
+    return provider
 
 
 def save(provider: BaseStorageProvider, key: str, source: BinaryIO, into: Into) -> Into:
@@ -219,7 +237,8 @@ def _batches(
     while batch := providers.call(
         name, "iter_query", None, lambda: list(islice(rows, batch_size)), again=False
     ):
-        unreadable, tally.unreadable = tuple(tally.unreadable), []
+        unreadable = tuple(tally.unreadable)
+        tally.unreadable.clear()  # the same list as what still adds to it has
         plan = Plan({}, request.where.to_filters(), tally.rows, len(batch), unreadable=unreadable)
         found = Selection(batch, False, plan)
         yield QueryResult(batch, _Later(providers, target), **_origin(target, found, None))

@@ -151,9 +151,15 @@ def test_keys_are_completed_one_level_at_a_time(dm: DataManager, monkeypatch: py
     assert dm._ipython_key_completions_() == ["files", "memory", "redis", "custom"]
     assert dm["files"]._ipython_key_completions_() == ["datasets/", "readme.txt", "top"]
     typed(monkeypatch, "datasets/part-1")
-    assert dm["files"]._ipython_key_completions_() == [f"datasets/part-{n}.json" for n in range(1, 13)]
+    completed = [f"datasets/part-{n}.json" for n in (1, 10, 11, 12)]
+    assert dm["files"]._ipython_key_completions_() == completed
+    typed(monkeypatch, "dat")
+    assert dm["files"]._ipython_key_completions_() == ["datasets/"]
     typed(monkeypatch, "no/such")
-    assert dm["files"]._ipython_key_completions_() == ["datasets/", "readme.txt", "top"]
+    assert dm["files"]._ipython_key_completions_() == []
+    dm.store(1, "files", key="a:b")
+    typed(monkeypatch, "a:")  # no place ends so here, and the key is found all the same
+    assert dm["files"]._ipython_key_completions_() == ["a:b"]
 
 
 def test_a_completion_is_no_longer_than_what_is_useful(dm: DataManager) -> None:

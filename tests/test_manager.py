@@ -7,12 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
+from threading import Event
 from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
 from custom_provider import MyCustomProvider
-from tiny_providers import Cupboard, Tracked, Untouchable, record
+from tiny_providers import Cupboard, Stuck, Tracked, Untouchable, record
 
 from praval_storage import (
     CanStream,
@@ -150,6 +151,44 @@ def test_a_manager_closes_its_providers_and_works_again() -> None:
         reference = manager.store(1, "a")
     assert provider.closed == 1
     assert manager.retrieve(reference) == 1
+
+
+def test_one_that_cannot_be_closed_keeps_no_other_open() -> None:
+    first, second, last = Stuck(), Stuck(), Tracked()
+    manager = DataManager({"first": first, "second": second, "last": last})
+    with pytest.raises(StorageError, match=r"RuntimeError: stuck \(provider 'first', close\)"):
+        manager.close()
+    assert (first.closed, second.closed, last.closed) == (1, 1, 1)
+
+
+def test_one_that_cannot_be_closed_is_replaced_or_forgotten() -> None:
+    manager, new = DataManager({"name": Stuck()}), Stuck()
+    with pytest.raises(StorageError, match="stuck"):
+        manager.register_provider("name", new)
+    assert manager.providers["name"] is new
+    with pytest.raises(StorageError, match="stuck"):
+        manager.unregister_provider("name")
+    assert "name" not in manager.providers
+
+
+def test_closing_keeps_nobody_waiting() -> None:
+    closing, done = Event(), Event()
+
+    class Slow(InMemoryProvider):
+        def close(self) -> None:
+            closing.set()
+            done.wait(60)
+
+    manager = DataManager({"slow": Slow()})
+    with ThreadPoolExecutor(2) as threads:
+        end = threads.submit(manager.close)
+        closing.wait(60)
+        try:
+            threads.submit(manager.register_provider, "other", InMemoryProvider()).result(60)
+            assert manager.store(1, "other", "k")
+            assert not end.done()
+        finally:
+            done.set()
 
 
 # -- before any I/O

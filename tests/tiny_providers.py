@@ -39,6 +39,14 @@ class Tracked(InMemoryProvider):
             raise self.failures.pop(0)
 
 
+class Stuck(Tracked):
+    """Cannot be closed."""
+
+    def close(self) -> None:
+        super().close()
+        raise RuntimeError("stuck")
+
+
 class Cupboard(InMemoryProvider, HasCollections):
     """Drawers of records that know each other."""
 

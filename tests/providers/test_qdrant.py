@@ -7,7 +7,8 @@ import pickle
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -27,20 +28,23 @@ from praval_storage.errors import (
     KeyExistsError,
     KeyNotFoundError,
     SerializationError,
-    StorageConnectionError,
+    StorageError,
     StorageTimeoutError,
     UnsupportedOperationError,
 )
 from praval_storage.filters import parse
 from praval_storage.providers.qdrant import QdrantProvider, QdrantSettings
+from praval_storage.providers.qdrant import folder as qdrant_folder
 from praval_storage.providers.qdrant import optimize as qdrant_optimize
 from praval_storage.providers.qdrant import reading as qdrant_reading
+from praval_storage.providers.qdrant.edge import EdgeEngine
 from praval_storage.providers.qdrant.engine import Point
 from praval_storage.providers.qdrant.payload import foreign_id, id_of
 from praval_storage.records import Draft, Record
 from praval_storage.scan import Scan
 from praval_storage.selection import SearchSelection, search, select
 from praval_storage.testing import strategies
+from praval_storage.testing.conformance._suite import wait_until
 
 NOW = datetime(2026, 1, 15, 10, tzinfo=UTC)
 
@@ -489,7 +493,7 @@ def test_named_vectors() -> None:
     provider.store("own", {"vector": [5.0, 0.0]}, {})
     assert [row.stored.key for row in found(provider, [1.0, 0.0]).rows] == ["own", "7"]
     unclear = QdrantProvider(client=client, collection_name="c")
-    with pytest.raises(ConfigurationError, match="'title', 'pages'"):
+    with pytest.raises(ConfigurationError, match="'pages', 'title'"):
         found(unclear, [1.0, 0.0])
 
 
@@ -613,6 +617,49 @@ def test_providers_of_one_path_share_the_engine(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["praval_vectors"]
 
 
+def test_closing_while_others_use_the_folder(tmp_path: Path) -> None:
+    first, second = QdrantProvider(path=tmp_path), QdrantProvider(path=tmp_path)
+    closed = threading.Event()
+
+    def use(provider: QdrantProvider) -> None:
+        while not closed.is_set():
+            provider.store("a", {"vector": [1.0, 2.0]}, {})
+            provider.retrieve("a")
+
+    def close() -> None:
+        for _ in range(20):
+            first.close()
+            second.close()
+
+    with ThreadPoolExecutor(4) as threads:
+        users = [threads.submit(use, each) for each in (first, first, second)]
+        closer = threads.submit(close)
+        try:
+            closer.result(60)
+        finally:
+            closed.set()
+        for user in users:
+            user.result(60)
+    first.close()
+    second.close()
+    edge.EdgeShard.load(str(tmp_path / "praval_vectors")).close()  # nobody holds it any more
+
+
+def test_a_call_under_way_goes_on_with_the_folder_it_has(embedded: QdrantProvider) -> None:
+    engine = embedded._engine
+    assert isinstance(engine, EdgeEngine)
+    embedded.store("a", 1, {})
+    with engine.session():
+        closer = threading.Thread(target=embedded.close, daemon=True)
+        closer.start()
+        wait_until(lambda: engine._lease._folder is None, "let go")
+        assert engine.count({}) == 1  # with a new lease, and not as another opener
+    closer.join(60)
+    assert not closer.is_alive()
+    engine.close()
+    edge.EdgeShard.load(str(Path(engine.place, "praval_vectors"))).close()
+
+
 def test_a_second_process_is_told_who_holds_the_folder(embedded: QdrantProvider) -> None:
     embedded.store("a", 1, {})
     code = (
@@ -627,22 +674,68 @@ def test_a_second_process_is_told_who_holds_the_folder(embedded: QdrantProvider)
     assert "QDRANT_URL" in result.stderr
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # forking a process with threads is the point
-def test_a_forked_child_is_refused(embedded: QdrantProvider) -> None:
-    embedded.store("a", 1, {})
+def in_child(work: Callable[[], str]) -> str:
+    """What a forked child says."""
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            embedded.retrieve("a")
-            os.write(write, b"read")
-        except StorageConnectionError as error:
-            os.write(write, str(error).encode())
+            os.write(write, work().encode())
+        except StorageError as error:
+            os.write(write, repr(error).encode())
         finally:
             os._exit(0)
     os.waitpid(child, 0)
-    assert b"forked" in os.read(read, 1_000)
+    os.close(write)
+    with os.fdopen(read) as said:
+        return said.read()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # forking a process with threads is the point
+def test_a_forked_child_may_use_what_its_parent_has_closed(embedded: QdrantProvider) -> None:
+    embedded.store("a", 1, {})
+    embedded.close()
+    assert in_child(lambda: str(embedded.retrieve("a"))) == "1"
+    embedded.retrieve("a")
+
+    def close_and_retrieve() -> str:
+        embedded.close()
+        return str(embedded.retrieve("a"))
+
+    assert "in use by" in in_child(close_and_retrieve)  # and so it is: by the parent
+    assert embedded.retrieve("a") == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # forking a process with threads is the point
+def test_a_forked_child_waits_for_no_lock_of_its_parent(embedded: QdrantProvider) -> None:
+    embedded.store("a", 1, {})
+    embedded.close()
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with qdrant_folder._folders_lock:
+            held.set()
+            done.wait(60)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait(60)
+    try:
+        assert in_child(lambda: str(embedded.retrieve("a"))) == "1"
+    finally:
+        done.set()
+        holder.join(60)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # forking a process with threads is the point
+def test_a_forked_child_is_refused(embedded: QdrantProvider) -> None:
+    embedded.store("a", 1, {})
+    said = in_child(lambda: str(embedded.retrieve("a")))
+    assert said.startswith("StorageConnectionError(")
+    assert "forked" in said
     assert embedded.retrieve("a") == 1
 
 

@@ -3,6 +3,9 @@
 The engine lets one opener hold a collection, whichever process or object that is. So within a process all
 providers on the same real path share the open shards, and the last one to let go closes them; to another
 process we say who holds the folder and what to do.
+
+``Folder.lock`` may be held for long, by a thread that then takes ``_folders_lock``. So nobody waits for the
+first, or calls what might, while holding the second.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -41,6 +44,7 @@ class Folder(Generic[T]):
 
     Attributes:
         lock: Held by whoever uses a shard.
+        leases: How many providers have a share of it.
         notes: What is known of each open shard, for the adapter.
     """
 
@@ -90,12 +94,30 @@ class Folder(Generic[T]):
         if self._pid != os.getpid():
             return
         with self.lock:
+            self._close_all()
+
+    def close_unused(self, *, wait: bool) -> None:
+        """Close every shard unless somebody has a share by then; a call under way may finish first.
+
+        Args:
+            wait: Whether to wait for that; who does not leaves it to somebody who does.
+        """
+        if self._pid != os.getpid() or not self.lock.acquire(blocking=wait):
+            return
+        try:
+            if not self.leases:
+                self._close_all()
+        finally:
+            self.lock.release()
+
+    def _close_all(self) -> None:
+        self._unflushed.clear()
+        self.notes.clear()
+        with ExitStack() as closing:  # one that cannot be closed keeps no other open
             while self._shards:
                 name, shard = self._shards.popitem()
-                self._close(shard)
-                self._holder(name).unlink(missing_ok=True)
-            self._unflushed.clear()
-            self.notes.clear()
+                closing.callback(self._holder(name).unlink, missing_ok=True)
+                closing.callback(self._close, shard)
 
     def _open(self, name: str, load: Callable[[Path], T]) -> T:
         try:
@@ -128,10 +150,20 @@ class Folder(Generic[T]):
                 hint=_FORKED,
             )
 
-    def keep_in_child(self) -> None:
-        """Never run the destructors of the parent's shards in a forked child: they would write."""
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether a process inherited the folder and has let go of it: it may open it anew."""
+        return self._pid != os.getpid() and not self.leases
+
+    def keep_in_child(self) -> bool:
+        """Never run the destructors of the parent's shards in a forked child: they would write.
+
+        Returns:
+            Whether there are any.
+        """
         for shard in self._shards.values():
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(shard))
+        return bool(self._shards)
 
 
 class Lease:
@@ -143,45 +175,50 @@ class Lease:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._guard = threading.Lock()
         self._folder: Folder[Any] | None = None
         self._finalizer: Any = None
 
     def folder(self, close: Callable[[T], None]) -> Folder[T]:
         """The shared folder."""
-        with self._guard:
-            if self._folder is None:
-                self._folder = _take(self._path, close)
-                # A provider that is dropped without close() lets go as well.
-                self._finalizer = weakref.finalize(self, _give_back, self._folder)
-            self._folder.check_fork()  # before its lock, which another thread may have held while forking
-            return self._folder
+        folder = self._folder or self._taken(Folder(self._path.resolve(), close))
+        folder.check_fork()  # before its lock, which another thread may have held while forking
+        return folder
 
     def release(self) -> None:
         """Let go of the folder; the last one closes its shards."""
-        with self._guard:
-            if self._finalizer is not None:
-                self._finalizer()
-            self._folder = self._finalizer = None
+        with _folders_lock:
+            folder, self._folder = self._folder, None
+            if folder is None:
+                return
+            self._finalizer.detach()
+            folder.leases -= 1
+        folder.close_unused(wait=True)
+
+    def _taken(self, new: Folder[T]) -> Folder[T]:
+        with _folders_lock:
+            if self._folder is None:
+                path = str(new.path)
+                if path not in _folders or _folders[path].is_abandoned:
+                    _folders[path] = new
+                folder = _folders[path]
+                folder.leases += 1
+                # A provider that is dropped without close() lets go as well.
+                self._finalizer = weakref.finalize(self, _give_back, folder)
+                self._folder = folder
+            return self._folder
 
 
-_folders: dict[Path, Folder[Any]] = {}
+# A folder stays here when it is closed: a thread may be about to use it.
+_folders: dict[str, Folder[Any]] = {}
+# Collecting garbage, which may happen anywhere, gives leases back: hence one that is taken twice.
 _folders_lock = threading.RLock()
-
-
-def _take(path: Path, close: Callable[[T], None]) -> Folder[T]:
-    with _folders_lock:
-        folder = _folders.setdefault(path.resolve(), Folder(path.resolve(), close))
-        folder.leases += 1
-        return folder
 
 
 def _give_back(folder: Folder[Any]) -> None:
     with _folders_lock:
         folder.leases -= 1
-        if folder.leases == 0:
-            _folders.pop(folder.path, None)
-            folder.close()
+    # Who uses it without a lease has been deprived of it by release(), which waits.
+    folder.close_unused(wait=False)
 
 
 def _announce(path: Path) -> None:
@@ -198,8 +235,11 @@ def _close_all() -> None:
 
 
 def _forked() -> None:
-    for folder in list(_folders.values()):
-        folder.keep_in_child()
+    global _folders_lock  # noqa: PLW0603 - another thread may have held it while forking
+    _folders_lock = threading.RLock()
+    for path, folder in list(_folders.items()):
+        if not folder.keep_in_child():
+            del _folders[path]
 
 
 atexit.register(_close_all)

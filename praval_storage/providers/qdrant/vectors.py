@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -70,12 +70,31 @@ def choose(schema: Schema, rules: Rules) -> tuple[str, Space] | None:
     if name is None:
         name = next(iter(schema.spaces)) if len(schema.spaces) == 1 else DEFAULT_VECTOR
     if name not in schema.spaces:
+        names = ", ".join(map(repr, schema.spaces))
+        missing = f"none called {name!r}" if rules.vector_name is not None else "and none was chosen"
         raise ConfigurationError(
-            f"The collection has the vectors {', '.join(map(repr, schema.spaces))}, none called {name!r}",
-            hint="Choose one with QdrantProvider(..., vector_name=...)",
+            f"The collection has the vectors {names}, {missing}",
+            hint="Choose one with vector_name=, of dm.search or for good of QdrantProvider",
         )
     _check_rules(schema.spaces[name], rules)
     return name, schema.spaces[name]
+
+
+def beside(payload: Mapping[str, Any], vector: Any) -> dict[str, Any]:
+    """Somebody else's payload with the vectors of its point: under ``vector`` where that name is free.
+
+    Otherwise the field of the payload keeps its name, and the vectors stand under ``_vector``, or with as
+    many more underscores as it takes.
+    """
+    name = FIELD
+    while name in payload:
+        name = f"_{name}"
+    return {**payload, name: vector}
+
+
+def may_be_vectors(name: str) -> bool:
+    """Whether the vectors of somebody else's point may stand under a name."""
+    return name.lstrip("_") == FIELD
 
 
 def _check_rules(space: Space, rules: Rules) -> None:

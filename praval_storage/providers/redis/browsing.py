@@ -20,6 +20,8 @@ from praval_storage.providers.redis.keyspace import SEPARATOR, Keyspace, caseles
 from praval_storage.providers.redis.reading import PAGE, Reader
 from praval_storage.records import Stored
 
+SLASH = "/"
+"""Ends the path of a place where somebody asks for keys that have it between their parts, as elsewhere."""
 COUNT = 500
 """Keys that one SCAN looks at."""
 REMEMBERED = 2_000
@@ -36,7 +38,7 @@ logger = logging.getLogger("praval_storage")
 
 def look(source: Source, connection: Connection, keyspace: Keyspace, request: Look) -> Seen:
     """One page of the keys with a prefix: as many SCANs as the budget allows, then one look at the rows."""
-    delimiter = request.delimiter or SEPARATOR
+    delimiter = request.delimiter or (SLASH if request.path.endswith(SLASH) else SEPARATOR)
     request = replace(request, delimiter=delimiter, token=_unmarked(request.token, delimiter))
     with connection.calling() as client:
         size = int(client.dbsize())
