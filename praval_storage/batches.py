@@ -63,7 +63,7 @@ def store_many(
     providers.check_writable(target.storage_type, "store_many")
     provider = providers.find(*target)
     lost: StorageError | None = None
-    while chunk := list(islice(items, CHUNK)):
+    while chunk := list(islice(items, _size(provider))):
         drafts = [_attempt(item, ttl, format) for item in chunk]
         good = [draft.value for draft in drafts if draft.error is None]
         written = _all_failed(good, lost) if lost else _write(providers, target, provider, good, overwrite)
@@ -143,6 +143,11 @@ def _all_failed(drafts: list[Draft], error: StorageError) -> list[Outcome]:
     return [Outcome(draft.key, None, error) for draft in drafts]
 
 
+def _size(provider: BaseStorageProvider) -> int:
+    """Records per call: a provider without batches of its own fails for one at a time."""
+    return CHUNK if isinstance(provider, RecordProvider) else 1
+
+
 def _lost(outcomes: Sequence[Outcome]) -> StorageError | None:
     """Why a server has gone or hangs, if the last outcome says so: it is not asked again for every chunk."""
     error = outcomes[-1].error if outcomes else None
@@ -164,8 +169,7 @@ def _batch(
         provider = providers.find(*target)
     except StorageError as error:
         return [Outcome(key, None, error) for key in keys]
-    # A provider without batches of its own fails for one key at a time.
-    size = CHUNK if isinstance(provider, RecordProvider) else 1
+    size = _size(provider)
     outcomes: list[Outcome] = []
     for start in range(0, len(keys), size):
         chunk = keys[start : start + size]

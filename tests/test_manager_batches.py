@@ -16,6 +16,8 @@ from praval_storage import (
     InvalidKeyError,
     ProviderNotRegisteredError,
     StorageError,
+    StorageResult,
+    StorageTimeoutError,
     UnsupportedOperationError,
     batches,
 )
@@ -209,12 +211,23 @@ def test_a_server_that_has_gone_or_hangs_is_not_asked_again_for_what_is_left(
     assert [str(outcome.error).count("nobody there") for outcome in outcomes] == [1] * 6
 
 
-def test_an_error_of_the_key_it_was_asked_for_last_is_not_that_of_the_others() -> None:
+def test_a_simple_provider_that_hangs_is_asked_once_and_its_error_names_one_key() -> None:
+    asked: list[str] = []
+
     class Hanging(MyCustomProvider):
-        def retrieve(self, key: str) -> Any:
+        def store(self, key: str, data: Any, metadata: dict[str, Any]) -> StorageResult:
+            asked.append(key)
             raise TimeoutError("no answer")
 
-    outcomes = DataManager({"plain": Hanging({})}).retrieve_many(
-        [DataReference("plain", key) for key in ("a", "b")]
-    )
-    assert [outcome.error and outcome.error.key for outcome in outcomes] == ["a", None]
+        def retrieve(self, key: str) -> Any:
+            asked.append(key)
+            raise TimeoutError("no answer")
+
+    manager = DataManager({"plain": Hanging({})})
+    for outcomes in (
+        manager.store_many({"a": 1, "b": 2, "c": 3}, "plain"),
+        manager.retrieve_many([DataReference("plain", key) for key in "abc"]),
+    ):
+        errors = [outcome.error for outcome in outcomes]
+        assert [isinstance(error, StorageTimeoutError) and error.key for error in errors] == ["a", None, None]
+    assert asked == ["a", "a"]
