@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from custom_provider import MyCustomProvider
@@ -272,6 +272,47 @@ def test_two_providers_of_one_place(dm: DataManager) -> None:
         tx.delete_by_key("twin", "old")
     assert facts(dm) == before
     assert {str(each.outcome) for each in report_of(tx).changes} == {"undone"}
+
+
+@pytest.mark.parametrize("use", [lambda tx: tx.store(2, "first", "b"), lambda tx: tx.list("first")])
+def test_another_provider_under_a_name_takes_no_part(dm: DataManager, use: Any) -> None:
+    old, new = dm.providers["first"], InMemoryProvider()
+    tx = dm.transaction()
+
+    def work() -> None:
+        with tx:
+            tx.store(1, "first", "a")
+            dm.register_provider("first", new)
+            use(tx)
+
+    with pytest.raises(TransactionError, match="Another provider was registered as 'first'"):
+        work()
+    assert tx.report is not None
+    assert [str(change.outcome) for change in tx.report.changes] == ["undone"]
+    assert old.read(["a"]) == [None]
+    assert dm.list("first") == []
+
+
+def test_another_provider_under_a_name_does_not_hinder_undoing(dm: DataManager) -> None:
+    class Broken(Tracked):
+        def remove(self, keys: Sequence[str]) -> list[bool]:
+            raise MyError("not translated by the other one")
+
+    class Strict(InMemoryProvider):
+        errors: ClassVar[Any] = {}
+
+    dm.register_provider("broken", Broken())
+
+    def work() -> None:
+        with dm.transaction() as tx:
+            tx.store(1, "first", "a")
+            tx.store(1, "broken", "a")
+            dm.register_provider("broken", Strict())
+            raise MyError
+
+    with pytest.raises(TransactionError, match="1 of 2 writes"):
+        work()
+    assert not dm.exists_by_key("first", "a")
 
 
 def test_failed_writes_that_were_caught_are_not_reported(dm: DataManager) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from threading import RLock
 from typing import NamedTuple, TypeVar
 
-from praval_storage.base import BaseStorageProvider, CanTransact, Writer
+from praval_storage.base import BaseStorageProvider, CanTransact, Writer, boundary
 from praval_storage.errors import StorageError, TransactionError
 from praval_storage.provider_set import ProviderSet
 from praval_storage.reference import DataReference
@@ -61,9 +62,11 @@ class Members(ProviderSet):
     def __init__(self, providers: ProviderSet) -> None:
         super().__init__()
         self._all = providers
+        self._owner = os.getpid()
         self._turn = RLock()
         self._operation = ""
         self._is_over = False
+        self._begun: dict[str, BaseStorageProvider] = {}
         self._found: dict[Target, BaseStorageProvider] = {}
         self._native: Native | None = None
         self._inside: set[Target] = set()
@@ -96,11 +99,17 @@ class Members(ProviderSet):
         self._all.check_writable(name, operation, key)
 
     def find(self, name: str, collection: str | None = None) -> BaseStorageProvider:
-        """The provider of a storage type; one that has transactions is bound to one from now on."""
+        """The provider of a storage type; one that has transactions is bound to one from now on.
+
+        Raises:
+            TransactionError: Another one was registered meanwhile, or this process forked off.
+        """
+        self._check_owner()
         target = Target(name, collection)
         with self._turn:
             if self._is_over:
                 return self._all.find(*target)
+            self._check_same(name)
             if target not in self._found:
                 self._found[target] = self._joined(target, self._all.find(*target))
             return self._found[target]
@@ -109,6 +118,7 @@ class Members(ProviderSet):
         """What changes the data of a storage type, so that it can be undone."""
         target = Target(name, collection)
         provider, outside = self.find(name, collection), self._all.writer(name, collection)
+        self._check_same(name)
         if target in self._inside:
             return Inside(provider, partial(self._note, target, target))
         home = self._homes.setdefault(id(provider), target)
@@ -117,12 +127,22 @@ class Members(ProviderSet):
     def call(
         self, name: str, operation: str, key: str | None, work: Callable[[], T], *, again: bool = True
     ) -> T:
-        """Do one piece of work on a provider, one after the other."""
+        """Do one piece of work on a provider, one after the other.
+
+        Raises:
+            TransactionError: This process was forked off in the middle of the transaction.
+        """
+        self._check_owner()
         with self._turn:
             self._operation = operation
             return self._all.call(name, operation, key, work, again=again)
 
     # As a transaction
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether this process was forked off in the middle: everything is the parent's to end."""
+        return self._owner != os.getpid()
 
     def commit(self) -> None:
         """Let everything stay: what is written already, and what the backend's own transaction holds.
@@ -134,12 +154,12 @@ class Members(ProviderSet):
             self._is_over = True
             if self._native is None:
                 return
-            context = self._native.context
+            name, bound, context = self._native
             self._native_verdict = _unknown("interrupted while it was being committed")
             try:
-                self._all.call(
-                    self._native.name, "commit", None, lambda: context.__exit__(None, None, None), again=False
-                )
+                # Not by its name, under which there may be another one by now.
+                with self._all.calls(name).noted("commit", None), boundary(bound, "commit"):
+                    context.__exit__(None, None, None)
             except TransactionError as error:
                 self._native_verdict = Verdict(Fate.FAILED, str(error), error)
                 raise
@@ -198,9 +218,7 @@ class Members(ProviderSet):
         if not isinstance(provider, CanTransact):
             return provider
         if self._native is None:
-            context = provider.transaction()
-            bound = self._all.call(target.storage_type, "begin", None, context.__enter__)
-            self._native = Native(target.storage_type, bound, context)
+            bound = self._all.call(target.storage_type, "begin", None, lambda: self._begin(target, provider))
         else:
             joining = provider.joining(self._native.bound)
             if joining is None:
@@ -209,11 +227,41 @@ class Members(ProviderSet):
         self._inside.add(target)
         return bound
 
+    def _begin(self, target: Target, provider: CanTransact) -> CanTransact:
+        context = provider.transaction()
+        try:
+            self._native = Native(target.storage_type, context.__enter__(), context)
+        except BaseException as error:  # an interrupt may come when it has just begun
+            self._native = None
+            context.__exit__(type(error), error, error.__traceback__)
+            raise
+        return self._native.bound
+
+    def _check_owner(self) -> None:
+        if self.is_elsewhere and not self._is_over:
+            raise elsewhere()
+
+    def _check_same(self, name: str) -> None:
+        now = self._all[name]
+        if not self._is_over and self._begun.setdefault(name, now) is not now:
+            raise TransactionError(
+                f"Another provider was registered as {name!r} since the transaction first used it",
+                hint="Register providers before the block",
+            )
+
 
 def over() -> TransactionError:
     """The error for using a transaction that has ended."""
     return TransactionError(
         "The transaction is over", hint="Its block has ended; begin another: with dm.transaction() as tx: ..."
+    )
+
+
+def elsewhere() -> TransactionError:
+    """The error for using the transaction of a parent process."""
+    return TransactionError(
+        "The transaction belongs to the process from which this one was forked off",
+        hint="Begin another one here: with dm.transaction() as tx: ...",
     )
 
 

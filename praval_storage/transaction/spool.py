@@ -29,6 +29,7 @@ class Spool:
         start = self._file.seek(0, io.SEEK_END)
         while piece := body.read(PIECE):
             self._file.write(piece)
+        self._file.flush()  # a process that is forked off has nothing to write then
         return Place(start, self._file.tell() - start)
 
     def open(self, place: Place) -> BinaryIO:

@@ -12,7 +12,7 @@ from praval_storage.display import Table, as_html, counted, listed
 from praval_storage.errors import TransactionError
 from praval_storage.operations import Operations
 from praval_storage.provider_set import ProviderSet
-from praval_storage.transaction.members import Members, over
+from praval_storage.transaction.members import Members, elsewhere, over
 from praval_storage.transaction.report import TransactionReport
 
 
@@ -54,6 +54,9 @@ class Transaction(Operations):
       come back exactly: writing it raises ``UnsupportedOperationError``;
     - a provider that knows only values gets the value back, without metadata, whoever has changed it since.
 
+    **In a process that is forked off** inside the block the transaction cannot be used, and its end does
+    nothing: it stays the parent's.
+
     **When the process is killed** or the machine fails in the middle, nothing is compensated: what was
     written elsewhere than in PostgreSQL stays. What must never be half done belongs into PostgreSQL alone.
 
@@ -75,6 +78,8 @@ class Transaction(Operations):
         """
         if self._members is None:
             raise _not_begun() if self.report is None else over()
+        if self._members.is_elsewhere:
+            raise elsewhere()
         report = self._undo(self._members, _AskedError())
         if not report.ok:
             raise _incomplete(report)
@@ -90,6 +95,11 @@ class Transaction(Operations):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._members is None:  # rolled back by hand
+            return
+        if self._members.is_elsewhere:
+            self._members, self._providers = None, _Closed(elsewhere)
+            if error is None:
+                raise elsewhere()
             return
         if error is None:
             self._commit(self._members)

@@ -194,7 +194,13 @@ class Undoing:
 
     def _call(self, slots: Sequence[Slot], work: Callable[[], T]) -> T:
         only = slots[0].key if len(slots) == 1 else None
-        return self._providers.call(slots[0].target.storage_type, _OPERATION, only, work)
+        provider = self._journal.entries[slots[0]].provider
+
+        def bounded() -> T:
+            with boundary(provider, _OPERATION, only):  # there may be another one under its name by now
+                return work()
+
+        return self._providers.call(slots[0].target.storage_type, _OPERATION, only, bounded)
 
 
 def _pieces(olds: dict[Slot, Saved]) -> Iterator[dict[Slot, Saved]]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import _GeneratorContextManager, contextmanager, suppress
+from types import FrameType
 from typing import Any
 
 import psycopg
@@ -29,6 +31,8 @@ from praval_storage import (
 from praval_storage.providers import PostgreSQLProvider
 from praval_storage.providers.postgresql import connections
 from praval_storage.testing import InMemoryProvider
+from praval_storage.testing.conformance._suite import wait_until
+from praval_storage.writing import Target
 
 
 class MyError(Exception):
@@ -394,6 +398,184 @@ def test_a_commit_of_which_nobody_knows_is_not_called_undone(
         assert outcomes(tx) == [("old", "failed"), ("old", "undone")]
         assert caught.value.report is tx.report
         assert not dm.exists_by_key("beside", "old")
+
+
+# -- interrupts
+
+
+@contextmanager
+def interrupt_when_entered(qualname: str) -> Iterator[None]:
+    """An interrupt that comes when a context manager was just entered, and ``with`` does not know yet."""
+    entering = _GeneratorContextManager.__enter__.__code__
+
+    def local(frame: FrameType, event: str, _: Any) -> Any:
+        if event == "return" and frame.f_locals["self"].gen.__qualname__ == qualname:
+            sys.settrace(None)
+            raise KeyboardInterrupt
+        return local
+
+    traced = sys.gettrace()
+    sys.settrace(lambda frame, *_: local if frame.f_code is entering else None)
+    try:
+        yield
+    finally:
+        sys.settrace(traced)
+
+
+POINTS = (
+    "Held.connection",
+    "Connection.transaction",
+    "PostgreSQLProvider.transaction",
+    "transaction",
+    "Connections.held",
+    "Connections._taken",
+)
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_an_interrupt_leaves_nothing_behind(
+    dm: DataManager, other: psycopg.Connection[Any], point: str
+) -> None:
+    before = rows(other)
+    with pytest.raises(KeyboardInterrupt) as caught, interrupt_when_entered(point):
+        fail(dm, MyError(), lambda tx: tx.store("never", "pg", "old"))
+    assert rows(other) == before
+    wait_until(lambda: open_transactions(other) == 0, "rollback")
+    with dm.transaction() as tx:
+        tx.store("new", "pg", "old")
+        del caught  # its traceback, as a notebook keeps it
+        gc.collect()
+    assert outcomes(tx) == [("old", "committed")]
+    assert dm.retrieve_by_key("pg", "old") == "new"
+
+
+def open_transactions(other: psycopg.Connection[Any]) -> int:
+    found = other.execute(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE application_name = 'praval_storage' AND state LIKE 'idle in transaction%'"
+    ).fetchone()
+    assert found is not None
+    return int(found[0])
+
+
+def test_a_call_that_was_interrupted_in_the_middle_is_not_committed(
+    dm: DataManager, other: psycopg.Connection[Any]
+) -> None:
+    before, kept = rows(other), []
+    tx = dm.transaction()
+
+    def work() -> None:
+        with tx:
+            tx.store("after", "beside", "old")
+            tx.store(1, "pg", "new")
+            with pytest.raises(KeyboardInterrupt) as caught, interrupt_when_entered("Connection.transaction"):
+                tx.store(2, "pg", "new")
+            kept.append(caught)
+
+    with pytest.raises(StorageError, match="was interrupted"):
+        work()
+    assert outcomes(tx) == [("old", "undone"), ("new", "undone")]
+    assert rows(other) == before
+    assert dm.retrieve_by_key("beside", "old") == "before"
+    with dm.transaction() as tx:
+        tx.store(3, "pg", "new")
+        kept.clear()
+        gc.collect()
+    assert dm.retrieve_by_key("pg", "new") == 3
+
+
+# -- who may end it
+
+
+def test_a_transaction_that_something_else_has_ended_is_not_called_committed(
+    dm: DataManager, other: psycopg.Connection[Any]
+) -> None:
+    before = rows(other)
+    tx = dm.transaction()
+
+    def work() -> None:
+        with tx:
+            tx.store("after", "beside", "old")
+            tx.store(1, "pg", "new")
+            tx._providers.find("pg")._connections._connection.execute("ROLLBACK")  # type: ignore[attr-defined]
+
+    with pytest.raises(TransactionError, match="Something else has ended"):
+        work()
+    assert rows(other) == before
+    assert dm.retrieve_by_key("beside", "old") == "before"
+    assert outcomes(tx) == [("old", "undone"), ("new", "failed")]
+
+
+def refuses_use(tx: Transaction) -> None:
+    uses: list[Callable[[], object]] = [
+        lambda: tx.store(1, "pg", "new"),
+        lambda: tx.list("beside"),
+        tx.rollback,
+    ]
+    for use in uses:
+        with pytest.raises(TransactionError, match="forked off"):
+            use()
+
+
+def leaves(tx: Transaction) -> None:
+    tx.__exit__(MyError, MyError(), None)
+    with pytest.raises(TransactionError, match="forked off"):
+        tx.store(1, "pg", "new")
+
+
+def ends(tx: Transaction) -> None:
+    with pytest.raises(TransactionError, match="forked off"):
+        tx.__exit__(None, None, None)
+
+
+def is_used_directly(tx: Transaction) -> None:
+    with pytest.raises(TransactionError, match="forked off"):
+        tx._members._found[Target("pg", None)].retrieve("old")  # type: ignore[union-attr]
+
+
+def forgets(tx: Transaction) -> None:
+    tx._members = None
+    tx._providers = None  # type: ignore[assignment]
+    gc.collect()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # forking a process with threads is the point
+@pytest.mark.parametrize("act", [refuses_use, leaves, ends, is_used_directly, forgets])
+def test_a_forked_child_neither_uses_nor_ends_it(
+    dm: DataManager, other: psycopg.Connection[Any], act: Callable[[Transaction], None]
+) -> None:
+    with dm.transaction() as tx:
+        tx.store("after", "beside", "old")
+        tx.store("new", "pg", "old")
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                act(tx)
+                status = 0
+            finally:
+                os._exit(status)
+        assert os.waitpid(child, 0)[1] == 0
+        assert tx.retrieve_by_key("pg", "old") == "new"
+    assert outcomes(tx) == [("old", "committed"), ("old", "committed")]
+    assert dm.retrieve_by_key("pg", "old") == "new"
+
+
+def test_another_provider_under_its_name_does_not_hinder_the_end(
+    dm: DataManager, provider: PostgreSQLProvider, other: psycopg.Connection[Any]
+) -> None:
+    with dm.transaction() as tx:
+        tx.store("new", "pg", "old")
+        dm.register_provider("pg", InMemoryProvider())
+    assert outcomes(tx) == [("old", "committed")]
+    assert provider.retrieve("old") == "new"
+    dm.register_provider("pg", provider)
+    with dm.transaction() as tx:
+        tx.store("newer", "pg", "old")
+        dm.unregister_provider("pg")
+    assert provider.retrieve("old") == "newer"
+    assert open_transactions(other) == 0
 
 
 # -- several names, several connections

@@ -34,6 +34,7 @@ from praval_storage.records import Draft
 from praval_storage.sandbox import Sandbox
 from praval_storage.scan import Scan
 from praval_storage.serialization import Content
+from praval_storage.testing.conformance._suite import wait_until
 
 if TYPE_CHECKING:
     from praval_storage.sandbox.redis import Redis
@@ -691,6 +692,27 @@ def test_a_provider_survives_a_fork(provider: RedisProvider) -> None:
         child.join(30)
         assert child.exitcode == 0
     assert provider.retrieve("forked") == 150
+
+
+def test_a_call_under_way_outlasts_closing(provider: RedisProvider, raw: redis.Redis) -> None:
+    provider.store("k", 1, {})
+    provider.close()
+    before, closed = len(raw.client_list()), threading.Event()
+
+    def use() -> None:
+        while not closed.is_set():
+            assert provider.retrieve("k") == 1
+
+    with ThreadPoolExecutor(4) as pool:
+        users = [pool.submit(use) for _ in range(4)]
+        for _ in range(200):
+            provider.retrieve("k")
+            provider.close()
+        closed.set()
+        for user in users:
+            user.result()
+    provider.close()
+    wait_until(lambda: len(raw.client_list()) <= before, "the end of every connection")
 
 
 def test_closing_drops_every_connection(server: Redis) -> None:

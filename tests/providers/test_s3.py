@@ -532,6 +532,23 @@ class TestAtTheSameTime:
         assert len(found) == len({row.key for row in found}) == 160
         assert sorted({provider.load(row)["n"] for row in found}) == list(range(80, 100))
 
+    def test_a_call_under_way_outlasts_closing(self, provider: S3Provider) -> None:
+        provider.store("k", 1, {})
+        closed = threading.Event()
+
+        def use() -> None:
+            while not closed.is_set():
+                assert provider.retrieve("k") == 1
+
+        with ThreadPoolExecutor(4) as pool:
+            users = [pool.submit(use) for _ in range(4)]
+            for _ in range(20):
+                provider.retrieve("k")
+                provider.close()
+            closed.set()
+            for user in users:
+                user.result()
+
     def test_it_survives_a_fork(self, provider: S3Provider) -> None:
         provider.store("k", "from the parent", {})
         context = multiprocessing.get_context("fork")

@@ -7,7 +7,6 @@ that takes too long is given up.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, LiteralString, NamedTuple
 
@@ -22,6 +21,7 @@ from praval_storage.providers.postgresql.browsing_records import Records
 from praval_storage.providers.postgresql.browsing_rows import Rows
 from praval_storage.providers.postgresql.catalog import VIEWS, Facts, tables, why_read_only
 from praval_storage.providers.postgresql.connections import Connections
+from praval_storage.providers.postgresql.interrupts import contextmanager
 from praval_storage.providers.postgresql.names import dotted, parts_of
 from praval_storage.providers.postgresql.statements import Statements
 

@@ -7,7 +7,6 @@ import os
 import weakref
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from threading import Lock, get_ident
 from time import monotonic
 from typing import Any
@@ -23,6 +22,7 @@ from praval_storage.errors import (
     StorageTimeoutError,
 )
 from praval_storage.providers._contact import FirstContact
+from praval_storage.providers.postgresql.interrupts import contextmanager, is_idle
 from praval_storage.providers.postgresql.settings import PostgreSQLSettings
 
 Connection = psycopg.Connection[Any]
@@ -116,7 +116,7 @@ class Connections:
                 yield self._checked(self.given)
             return
         pool = self._ready() if self.given is None else self.given
-        connection = self._take(pool)
+        connection, taker = self._take(pool), os.getpid()
         try:
             yield connection
         except (psycopg.OperationalError, psycopg.InterfaceError):
@@ -124,8 +124,14 @@ class Connections:
                 self.close()  # the others have lost their server as well
             raise
         finally:
-            self._used[connection] = monotonic()
-            pool.putconn(connection)
+            if taker == os.getpid():  # in a forked child it is the parent's
+                self._give_back(pool, connection)
+
+    def _give_back(self, pool: ConnectionPool[Any], connection: Connection) -> None:
+        if not is_idle(connection):
+            connection.close()
+        self._used[connection] = monotonic()
+        pool.putconn(connection)
 
     def close(self) -> None:
         """Close the connections made here; the next use makes new ones."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from praval_storage.providers.postgresql.existing_filters import FORMAT
 from praval_storage.providers.postgresql.existing_keys import Keys
 from praval_storage.providers.postgresql.existing_sql import Sql, compose, joined, listed, name, value
 from praval_storage.providers.postgresql.existing_values import adapt
+from praval_storage.providers.postgresql.interrupts import contextmanager
 from praval_storage.records import MISSING, NO_METADATA, Stored
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -28,6 +27,7 @@ from praval_storage.providers.postgresql.checkup import examine
 from praval_storage.providers.postgresql.connections import Connections
 from praval_storage.providers.postgresql.existing import ExistingTable
 from praval_storage.providers.postgresql.failures import CURES, ERRORS
+from praval_storage.providers.postgresql.interrupts import contextmanager
 from praval_storage.providers.postgresql.layout import Layout
 from praval_storage.providers.postgresql.names import collection_of, dotted, parts_of, schema_and_table
 from praval_storage.providers.postgresql.settings import DEFAULT_TABLE, PostgreSQLSettings

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from threading import RLock
 from time import monotonic, sleep
 
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from praval_storage.errors import ConfigurationError, TransactionError
+from praval_storage.errors import ConfigurationError, StorageError, TransactionError
 from praval_storage.providers.postgresql.connections import Connection, Connections, be_patient, patience
+from praval_storage.providers.postgresql.interrupts import contextmanager, has_open_block, unbroken
 from praval_storage.providers.postgresql.settings import PostgreSQLSettings
 
 _PAUSE = 0.05
@@ -35,16 +37,25 @@ class Held(Connections):
         self._connection = connection
         self._turn = RLock()
         self._is_over = False
+        self._owner = os.getpid()
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """The connection, for one piece of work."""
+        """The connection, for one piece of work.
+
+        Raises:
+            TransactionError: This process was forked off in the middle: the connection is its parent's.
+            StorageError: An earlier piece of work was interrupted and is not ended.
+        """
         if self._is_over:
             with self._outside.connection() as connection:
                 yield connection
             return
-        with self._turn, patience(), self._connection.transaction():
-            yield self._connection
+        self._check_owner()
+        with self._turn:
+            self._check_blocks()
+            with patience(), self._connection.transaction(), unbroken(self._connection):
+                yield self._connection
 
     def leads_where(self, others: Connections) -> bool:
         """Whether other connections are to the same database, by the same role."""
@@ -61,9 +72,18 @@ class Held(Connections):
 
         Raises:
             psycopg.Error: It has not.
-            TransactionError: The connection was lost meanwhile, and nobody says whether it has committed.
+            StorageError: It has not, as a piece of work was interrupted and is not ended.
+            TransactionError: Nobody says whether it has: the connection was lost meanwhile, or something else
+                had ended it there; or this process was forked off in the middle.
         """
+        self._check_owner()
+        self._check_blocks()
         [number] = self._connection.execute("SELECT txid_current_if_assigned()").fetchone() or [None]
+        if self._connection.info.transaction_status != TransactionStatus.INTRANS:
+            raise TransactionError(
+                "Something else has ended the transaction on its connection, committed or rolled back",
+                hint="Look whether the records are there",
+            )
         try:
             self._connection.execute("COMMIT")
         except _LOST as error:
@@ -71,15 +91,33 @@ class Held(Connections):
                 raise
 
     def roll_back(self) -> None:
-        """Roll back; a server that no longer hears us does so by itself."""
+        """Roll back; a server that no longer hears us does so by itself. A forked child leaves it alone."""
+        if self._owner != os.getpid():
+            return
         try:
             self._connection.execute("ROLLBACK")
         except psycopg.Error:
+            self._connection.close()
+        if has_open_block(self._connection):  # it would roll back whatever is going on when it is left
             self._connection.close()
 
     def end(self) -> None:
         """Let go of the connection."""
         self._is_over = True
+
+    def _check_owner(self) -> None:
+        if self._owner != os.getpid():
+            raise TransactionError(
+                "The transaction belongs to the process from which this one was forked off",
+                hint="Begin another one here",
+            )
+
+    def _check_blocks(self) -> None:
+        if has_open_block(self._connection):
+            raise StorageError(
+                "A call of the transaction was interrupted, and what it did cannot be told from the rest",
+                hint="Leave the block; everything is undone then",
+            )
 
 
 @contextmanager

@@ -84,12 +84,12 @@ class Connection:
         return redis.Redis(connection_pool=own)
 
     def close(self) -> None:
-        """Drop our own connections; the next call makes new ones."""
+        """Drop our own connections; the next call makes new ones, and one under way keeps its own."""
         self._contact.forget()
         with self._lock:
             own, self._own = self._own, None
         if own is not None:
-            own.connection_pool.disconnect()
+            own.connection_pool.disconnect(inuse_connections=False)
 
     @property
     def _client(self) -> redis.Redis:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from threading import RLock
 from typing import Any, TypeVar
@@ -46,17 +47,19 @@ class Connection:
         self._given = given
         self._opened: s3fs.S3FileSystem | None = None
         self._contact = FirstContact(None)
+        self._running = 0
         self._pid = os.getpid()
         self._lock = RLock()
 
     def run(self, work: Coroutine[Any, Any, A]) -> A:
         """Wait for a piece of work; interrupting it also stops it."""
-        try:
-            files = self._ready()
-        except BaseException:
-            work.close()
-            raise
-        return self._wait(files, work)
+        with self._under_way():
+            try:
+                files = self._ready()
+            except BaseException:
+                work.close()
+                raise
+            return self._wait(files, work)
 
     async def call(self, method: str, **parameters: Any) -> Answer:
         """One request about the bucket. Credentials that have expired are asked for again, once."""
@@ -119,13 +122,14 @@ class Connection:
         return [bucket["Name"] for bucket in answer.get("Buckets", [])]
 
     def close(self) -> None:
-        """Close what was opened; the next request opens it again."""
+        """Close what was opened; the next request opens it again, and one under way keeps it to its end."""
         if self._pid != os.getpid():
             self._forget()
         self._contact.forget()
         with self._lock:
             files, self._opened = self._opened, None
-        if files is not None and files is not self._given:
+            is_used = self._running > 0  # then it closes when nobody uses it
+        if files is not None and files is not self._given and not is_used:
             _wait(files, _close(files))
 
     # The file system
@@ -137,9 +141,19 @@ class Connection:
                 self._opened = self._given or self._make()
             return self._opened
 
-    def _ready(self) -> s3fs.S3FileSystem:
+    @contextmanager
+    def _under_way(self) -> Iterator[None]:
         if self._pid != os.getpid():
             self._forget()
+        with self._lock:
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running -= 1
+
+    def _ready(self) -> s3fs.S3FileSystem:
         files = self._files
         try:
             self._contact.ensure(lambda: self._wait(files, self._reach(files)))
@@ -154,6 +168,7 @@ class Connection:
         """What a fork has left to us is of no use: neither the connections nor a lock that somebody held."""
         _LEFT_TO_THE_PARENT.append(self._opened)
         self._opened = None
+        self._running = 0
         self._pid = os.getpid()
         self._lock = RLock()
 
