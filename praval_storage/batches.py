@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from functools import partial
 from itertools import islice, repeat
+from operator import itemgetter
 from typing import Any
 
 from praval_storage.base import BaseStorageProvider, RecordProvider, StorageResult, boundary, raise_failure
@@ -101,6 +102,7 @@ def for_each(
     for target in places if changing else ():
         providers.check_writable(target.storage_type, operation)
     for target, wanted in places.items():
+        wanted.sort(key=itemgetter(1))  # what lies together goes together: directories, pages of an index
         found = _batch(providers, operation, target, [key for _, key in wanted], work)
         outcomes.update(zip([place for place, _ in wanted], found, strict=True))
     return [outcomes[place] for place in range(len(outcomes))]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from praval_storage.base import CanBrowse, CanQuery
-from praval_storage.errors import InvalidKeyError
-from praval_storage.keys import validate_key
+from praval_storage.keys import is_legal
 from praval_storage.labels import containing
 from praval_storage.looking.where import ENDS, Where
 from praval_storage.paging import whole
@@ -21,7 +20,7 @@ def or_single(providers: ProviderSet, where: Where, request: Look, seen: Seen) -
         return seen
     collection, key = _named(providers, where)
     prefix = "" if where.keys else key[: max(key.rfind(end) for end in ENDS) + 1]
-    if not _is_legal(key) or not containing(request.text)(key[len(prefix) :]):
+    if not is_legal(key) or not containing(request.text)(key[len(prefix) :]):
         return seen
     provider = providers.find(where.storage_type, collection)
     if not isinstance(provider, CanQuery):
@@ -41,11 +40,3 @@ def _named(providers: ProviderSet, where: Where) -> tuple[str | None, str]:
     if where.keys or not isinstance(provider, CanBrowse):
         return None, where.name
     return providers.call(where.storage_type, "look", None, lambda: provider.key_at(where.path))
-
-
-def _is_legal(key: str) -> bool:
-    try:
-        validate_key(key)
-    except InvalidKeyError:
-        return False
-    return True

@@ -13,6 +13,7 @@ from typing import Any
 
 from praval_storage.display import counted_text
 from praval_storage.errors import ConfigurationError
+from praval_storage.keys import Passed
 from praval_storage.paging import Batch, Entry, Source, collect, in_any_order, named, naturally
 from praval_storage.places import Count, Look, Measured, Place, Seen, bad_token, from_token, to_token
 from praval_storage.providers.redis.connection import Connection
@@ -116,17 +117,13 @@ class _Scan:
         self._batch: list[str] = []
         self._met: set[bytes] = set()
         self._counts: Counter[str] = Counter()
-        self._illegal = 0
+        self._passed = Passed()
 
     @property
     def note(self) -> str:
         """What the page does not show, or may show again."""
-        notes = []
-        if len(self._shown) > REMEMBERED:
-            notes.append("a key may be shown again if Redis' table grows or shrinks meanwhile")
-        if self._illegal:
-            notes.append(f"{self._illegal} names are no legal keys and are not shown")
-        return "; ".join(notes)
+        again = "a key may be shown again if Redis' table grows or shrinks meanwhile"
+        return "; ".join(filter(None, [again * (len(self._shown) > REMEMBERED), self._passed.note()]))
 
     def batches(self) -> Iterator[Batch]:
         """What is left of the last SCAN, then one SCAN after the other."""
@@ -166,7 +163,7 @@ class _Scan:
         new = [name for name in dict.fromkeys(names) if name not in self._met]
         self._met.update(new)
         keys = list(self._keyspace.keys(new))
-        self._illegal += len(new) - len(keys)
+        self._passed.over += len(new) - len(keys)
         for key in keys:
             label, delimiter, _ = key[len(self.prefix) :].partition(self._delimiter)
             name = f"{self.prefix}{label}{delimiter}"

@@ -50,7 +50,7 @@ class Flow:
 
     def read(self, length: int) -> bytes:
         """The next bytes; fewer only at the end."""
-        if self._pid != os.getpid():
+        if self._pid != os.getpid():  # what waits for a socket would be shared with that process
             raise StorageConnectionError("The socket belongs to the process this one was forked from")
         return self._connection.run(_read(self._stream, length))
 

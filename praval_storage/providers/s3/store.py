@@ -67,7 +67,8 @@ class S3Store(ObjectStore):
     def level(self, prefix: str, after: str | None, count: int) -> Level:
         asked = {"Prefix": self._prefix + prefix, "Delimiter": "/", "MaxKeys": count}
         if after is not None:
-            asked["StartAfter"] = self._prefix + _nearly(after)
+            # What stands for the folder itself is no folder in it, which would be gone past.
+            asked["StartAfter"] = self._prefix + (after if after == prefix else _nearly(after))
         page = self.connection.run(self._page(**asked))
         skip = len(self._prefix)
         entries = [
