@@ -10,7 +10,7 @@ from typing import Any
 from praval_storage.errors import InvalidFilterError
 from praval_storage.filters.nodes import EVERYTHING, And, Compare, Node, Not, Or, conjunction
 from praval_storage.filters.operands import COMPARISONS, check_depth, prepare, shown
-from praval_storage.filters.paths import Path
+from praval_storage.filters.paths import TREE_ROOTS, Path
 
 LOGICAL = ("$and", "$or", "$not")
 OPERATORS = COMPARISONS + LOGICAL
@@ -131,8 +131,21 @@ def _has_operators(path: Path, value: Mapping[Any, Any]) -> bool:
             hint="Use {'$eq': {...}} to compare with a sub-document, or a longer path for its field",
         )
     if not names:
+        _refuse_forgotten_sign(path, value)
         _refuse_nested_operator(str(path), value, 0)
     return bool(names)
+
+
+def _refuse_forgotten_sign(path: Path, value: Mapping[Any, Any]) -> None:
+    if not value or any(f"${name}" not in OPERATORS for name in value):
+        return
+    fields = " and ".join(f"'{path}.{name}'" for name in value)
+    literally = f" To mean it literally, write {fields}, or {{'$eq': {{...}}}}"
+    raise InvalidFilterError(
+        f"At path '{path}': {shown(dict(value))} names operators without their '$'",
+        hint=f"Did you mean {shown({f'${name}': operand for name, operand in value.items()})}?"
+        + (literally if path.root in TREE_ROOTS else ""),
+    )
 
 
 def _refuse_nested_operator(where: str, document: Mapping[Any, Any], depth: int) -> None:
