@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from praval_storage.display import did_you_mean
 from praval_storage.errors import InvalidFilterError
 from praval_storage.filters.nodes import EVERYTHING, And, Compare, Node, Not, Or, conjunction
 from praval_storage.filters.operands import COMPARISONS, check_depth, prepare, shown
@@ -68,8 +68,7 @@ def _misplaced(name: str, value: object) -> InvalidFilterError:
 
 
 def _unknown(name: str, where: str) -> InvalidFilterError:
-    close = difflib.get_close_matches(name.lower(), OPERATORS, n=1, cutoff=0.6)
-    hint = f"Did you mean {close[0]!r}?" if close else f"The operators are {' '.join(OPERATORS)}"
+    hint = did_you_mean(name, OPERATORS, f"The operators are {' '.join(OPERATORS)}")
     return InvalidFilterError(f"Unknown operator {name!r} {where}", hint=hint)
 
 

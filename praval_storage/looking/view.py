@@ -10,6 +10,7 @@ from threading import Thread
 from typing import Any
 
 from praval_storage.display import as_html, facts, printable
+from praval_storage.errors import InvalidKeyError, KeyNotFoundError
 from praval_storage.looking.listed import Filters, Listed, ls
 from praval_storage.looking.pages import look
 from praval_storage.looking.tree import Tree, tree
@@ -23,6 +24,8 @@ PATIENCE = 1.0
 OFFERED = 100
 """Keys and places that a completion offers."""
 _BUDGET = 5_000
+_ENDS = ("/", ":")
+"""What the names of places that a completion offers end with."""
 _TYPED = re.compile(r"""\[\s*[rR]?(["'])((?:(?!\1).)*)$""")
 
 
@@ -49,7 +52,13 @@ class ProviderView:
         self._exists = exists
 
     def __getitem__(self, key: str) -> Any:
-        return self._retrieve(key)
+        try:
+            return self._retrieve(key)
+        except (InvalidKeyError, KeyNotFoundError) as error:
+            if not str(key).endswith(_ENDS):
+                raise
+            shown = f"dm[{self.storage_type!r}].ls({key!r})"
+            raise type(error)(f"No record under {key!r}", hint=f"To see what is there: {shown}") from None
 
     def __contains__(self, key: object) -> bool:
         return isinstance(key, str) and self._exists(key)
@@ -96,7 +105,7 @@ class ProviderView:
     def _level(self, typed: str) -> list[str]:
         try:
             inside = home(self._providers, self.storage_type)
-            level = typed[: max(typed.rfind(end) for end in "/:") + 1]
+            level = typed[: max(typed.rfind(end) for end in _ENDS) + 1]
             while True:
                 seen = look(
                     self._providers,
