@@ -161,8 +161,11 @@ class DataManager(Operations):
         exists = partial(self.exists_by_key, storage_type)
         return looking.ProviderView(self._providers, storage_type, retrieve, exists)
 
-    __iter__ = None
-    """Without it Python would count through ``dm[0]``, ``dm[1]``."""
+    def __contains__(self, storage_type: object) -> bool:
+        return storage_type in self._providers
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._providers)
 
     def _ipython_key_completions_(self) -> list[str]:
         return list(self._providers)

@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import TypeVar
 
 from praval_storage.base import BaseStorageProvider, HasCollections, Writer, boundary, told
-from praval_storage.display import printable
+from praval_storage.display import did_you_mean, printable
 from praval_storage.errors import (
     ConfigurationError,
     ProviderNotRegisteredError,
@@ -54,7 +54,7 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
         with self._lock:
             if name not in self._made:
                 if name not in self._factories:
-                    raise self._unknown(name)
+                    raise self.unknown(name)
                 provider = made(name, self._factories[name])
                 self._made[name] = reads_only(provider, name) if self.is_read_only(name) else provider
             return self._made[name]
@@ -141,6 +141,14 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
     def writer(self, name: str, collection: str | None = None) -> Writer:
         """What changes the data of a storage type: every write of every operation goes through it."""
         return self.find(name, collection)
+
+    def unknown(self, name: str) -> ProviderNotRegisteredError:
+        """The error for a name that nothing is registered under, with what may have been meant."""
+        provider = "" if name in installed_names() else ", provider"  # of another package by its name alone
+        cure = did_you_mean(name, self, f"Add it: dm.register_provider({name!r}{provider}).")
+        return ProviderNotRegisteredError(
+            f"Provider {name!r} not registered", hint=f"{cure} Registered: {', '.join(self) or 'none'}"
+        )
 
     def require(self, name: str, capability: type[T], operation: str, collection: str | None = None) -> T:
         """The provider as an instance of a capability.
@@ -238,13 +246,6 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
                 f"A storage type is a str, not {type(name).__name__}",
                 hint=f"One of {', '.join(self) or 'none yet'}; is the order of the arguments right?",
             )
-
-    def _unknown(self, name: str) -> ProviderNotRegisteredError:
-        provider = "" if name in installed_names() else ", provider"  # of another package by its name alone
-        return ProviderNotRegisteredError(
-            f"Provider {name!r} not registered",
-            hint=f"Add it: dm.register_provider({name!r}{provider}). Registered: {', '.join(self) or 'none'}",
-        )
 
     def _noted(self, name: str, operation: str, key: str | None, work: Callable[[], T]) -> T:
         with self.calls(name).noted(operation, key), boundary(self[name], operation, key):

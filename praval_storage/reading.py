@@ -67,8 +67,7 @@ def iter_query(
     providers: ProviderSet, target: Target, filters: Filters, batch_size: int, order_by: str | None
 ) -> Iterator[QueryResult]:
     """Every record that matches, in results of ``batch_size``, read on while they are taken."""
-    if _limit(batch_size) == 0:
-        raise ConfigurationError("batch_size must be at least 1")
+    _check_positive(batch_size, "batch_size")
     request = Scan(parse(filters), parse_order(order_by))
     provider = providers.require(target.storage_type, CanQuery, "stream a query", target.collection)
     return _batches(providers, provider, target, request, batch_size)
@@ -104,8 +103,7 @@ def nearest(
     where = parse(filters)
     if (query_vector is None) == (query_text is None):
         raise ConfigurationError("search needs either query_vector or query_text")
-    if not _limit(limit):
-        raise ConfigurationError("The limit of a search must be at least 1")
+    _check_positive(limit, "The limit of a search")
     provider = providers.require(target.storage_type, CanSearch, "search by vector", target.collection)
     if vector_name is not None:
         provider = _by(vector_name, providers, target, provider)
@@ -247,6 +245,16 @@ def _batches(
 def _limit(limit: int | None) -> int | None:
     if limit is None:
         return None
-    if isinstance(limit, bool) or not hasattr(limit, "__index__") or int(limit) < 0:
+    if not _is_from(0, limit):
         raise ConfigurationError(f"limit must be an int >= 0 or None for all, not {limit!r}")
     return int(limit)
+
+
+def _check_positive(number: object, what: str) -> None:
+    if not _is_from(1, number):
+        raise ConfigurationError(f"{what} must be an int >= 1, not {number!r}")
+
+
+def _is_from(least: int, number: Any) -> bool:
+    """Whether it is an integer of any library, and large enough."""
+    return not isinstance(number, bool) and hasattr(number, "__index__") and int(number) >= least

@@ -15,6 +15,7 @@ from typing import Any
 
 from praval_storage import providers
 from praval_storage.base import BaseStorageProvider
+from praval_storage.display import did_you_mean
 from praval_storage.errors import ConfigurationError, ProviderNotRegisteredError, StorageError, text_of
 from praval_storage.settings import Environment
 
@@ -53,9 +54,9 @@ def provider_class(name: str) -> type[BaseStorageProvider]:
         )
     for point in offers.values():
         return _loaded(point)
-    raise ProviderNotRegisteredError(
-        f"Provider {name!r} not registered", hint=f"Known providers: {', '.join(provider_names())}"
-    )
+    known = provider_names()
+    hint = f"{did_you_mean(name, known)} Known providers: {', '.join(known)}".lstrip()
+    raise ProviderNotRegisteredError(f"Provider {name!r} not registered", hint=hint)
 
 
 def make_provider(

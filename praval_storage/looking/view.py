@@ -13,6 +13,7 @@ from time import monotonic
 from typing import Any
 
 from praval_storage.display import as_html, facts, printable
+from praval_storage.errors import InvalidKeyError, KeyNotFoundError
 from praval_storage.filters import Compare, Path
 from praval_storage.looking.listed import Filters, Listed, ls
 from praval_storage.looking.pages import look
@@ -52,7 +53,13 @@ class ProviderView:
         self._exists = exists
 
     def __getitem__(self, key: str) -> Any:
-        return self._retrieve(key)
+        try:
+            return self._retrieve(key)
+        except (InvalidKeyError, KeyNotFoundError) as error:
+            if not str(key).endswith(ENDS):
+                raise
+            shown = f"dm[{self.storage_type!r}].ls({key!r})"
+            raise type(error)(f"No record under {key!r}", hint=f"To see what is there: {shown}") from None
 
     def __contains__(self, key: object) -> bool:
         return isinstance(key, str) and self._exists(key)

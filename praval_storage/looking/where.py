@@ -6,7 +6,6 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from praval_storage.base import CanBrowse
-from praval_storage.errors import ProviderNotRegisteredError
 from praval_storage.filters import EVERYTHING, Compare, Node, Path, conjunction
 from praval_storage.provider_set import ProviderSet
 from praval_storage.reference import SCHEME
@@ -89,6 +88,4 @@ def check(providers: ProviderSet, storage_type: str) -> None:
         ProviderNotRegisteredError: There is none.
     """
     if storage_type not in providers:
-        raise ProviderNotRegisteredError(
-            f"Provider {storage_type!r} not registered", hint=f"Registered: {', '.join(providers) or 'none'}"
-        )
+        raise providers.unknown(storage_type)

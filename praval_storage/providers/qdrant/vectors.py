@@ -42,7 +42,7 @@ def checked(value: Any, what: str) -> list[float]:
         raise SerializationError(
             f"{what} must be a one-dimensional list, tuple or array of numbers, not {_described(value)}"
         )
-    return _finite(numbers, what)
+    return _finite(numbers, what, "check what it was computed from, and by which model")
 
 
 def check_size(size: int, space: Space) -> None:
@@ -114,7 +114,8 @@ def _check_rules(space: Space, rules: Rules) -> None:
 def _own(value: Any) -> list[float] | None:
     """Anything else that is called ``vector`` (a text, a nested list, a flag) is just data."""
     numbers = _numbers(value)
-    return None if numbers is None else _finite(numbers, f"data[{FIELD!r}]")
+    cure = "leave the record without a vector or repair it"
+    return None if numbers is None else _finite(numbers, f"data[{FIELD!r}]", cure)
 
 
 def _numbers(value: Any) -> np.ndarray[Any, Any] | None:
@@ -132,12 +133,10 @@ def _is_number(kind: type) -> bool:
     return kind in _PLAIN or issubclass(kind, (np.floating, np.integer))
 
 
-def _finite(numbers: np.ndarray[Any, Any], what: str) -> list[float]:
+def _finite(numbers: np.ndarray[Any, Any], what: str, cure: str) -> list[float]:
     if not _is_finite(numbers):
-        raise SerializationError(
-            f"{what} holds NaN, an infinity or a number beyond float32",
-            hint="Qdrant compares vectors in float32; leave the record without a vector or repair it",
-        )
+        wrong = "NaN" if np.isnan(numbers).any() else "an infinity or a number beyond float32"
+        raise SerializationError(f"{what} holds {wrong}", hint=f"Qdrant compares vectors in float32; {cure}")
     vector: list[float] = numbers.astype(np.float32, copy=False).tolist()
     return vector
 
