@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Protocol
 from praval_storage.errors import SerializationError
 from praval_storage.filters import EVERYTHING, Node, Order, sort_records
 from praval_storage.filters.paths import ROOTS
+from praval_storage.garbage import collection_paused
 from praval_storage.pushdown import restrict
 from praval_storage.records import Record, Stored
 from praval_storage.scan import Neighbour, Neighbours, Plan, Scan, Scanned
@@ -80,7 +81,8 @@ def select(source: Source, request: Scan, now: datetime) -> Selection:
     wanted = None if request.limit is None else request.limit + 1
     if request.order is not None and not scanned.ordered:
         order, found = "sorted", _sorted(source, found, request.order, wanted, tally)
-    rows = list(islice(found, wanted))
+    with collection_paused():
+        rows = list(islice(found, wanted))
     truncated = wanted is not None and len(rows) == wanted
     rows = rows[: request.limit]
     return Selection(rows, truncated, _plan(scanned, tally, len(rows), started, order))
@@ -130,6 +132,9 @@ class Tally:
 
 
 def _matches(source: Filler, scanned: Scanned, now: datetime, tally: Tally) -> Iterator[Stored]:
+    if scanned.residual == EVERYTHING:
+        yield from _unexpired(scanned.rows, now, tally)
+        return
     # What needs no body is decided first, so that only bodies that may match are fetched.
     split = restrict(scanned.residual, ROOTS - {"data"})
     for chunk in _chunks(scanned.rows):
@@ -143,6 +148,13 @@ def _matches(source: Filler, scanned: Scanned, now: datetime, tally: Tally) -> I
         for row in source.fill(rows):
             if row is not None and _satisfies(source, row, split.residual, tally):
                 yield row
+
+
+def _unexpired(rows: Iterable[Stored], now: datetime, tally: Tally) -> Iterator[Stored]:
+    for row in rows:
+        tally.rows += 1
+        if row.expires_at is None or not row.expired(now):
+            yield row
 
 
 def _satisfies(source: Filler, row: Stored, residual: Node, tally: Tally) -> bool:

@@ -29,12 +29,16 @@ from praval_storage import (
 from praval_storage.filters import Path, equal, parse, parse_order, sort_records
 from praval_storage.keys import validate_key
 from praval_storage.providers import PostgreSQLProvider
+from praval_storage.providers.postgresql import existing_pages
 from praval_storage.providers.postgresql.names import dotted
 from praval_storage.records import Record
+from praval_storage.serialization import decode_json
 from praval_storage.testing import InMemoryProvider, strategies
 from praval_storage.testing.conformance._looking import pages_of
 
 PG = "pg"
+LARGE = "x" * 1_000_000
+DEEP = decode_json(b"[" * 1_010 + b"]" * 1_010)
 
 
 class Server:
@@ -773,6 +777,12 @@ def test_a_large_table_streams_in_batches(server: Server, order_by: str | None) 
     batches = dm.iter_query(PG, {"even": True}, batch_size=999, order_by=order_by)
     keys = list(chain.from_iterable(batch.keys for batch in batches))
     assert len(keys) == len(set(keys)) == 5_000
+
+
+@pytest.mark.parametrize("cell", [LARGE, LARGE.encode(), [LARGE], {"x": [LARGE]}, DEEP], ids=type)
+def test_a_page_has_fewer_rows_when_they_are_large(cell: object) -> None:
+    assert existing_pages.next_size([("1", 1.5, None)] * 100, 200) == 800
+    assert existing_pages.next_size([("1", cell)] * 100, 200) in {1, 16}
 
 
 def test_a_stream_left_half_way_holds_nothing(server: Server) -> None:
