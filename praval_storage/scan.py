@@ -45,6 +45,8 @@ class Scanned:
         index: The index that helped, in the backend's words.
         hint: What would make this faster.
         left_out: Says, once rows were read, what was passed over because it can be no record.
+        example: A row of made-up values, where all rows have the same columns: frames without rows take
+            their columns and types from it.
     """
 
     rows: Iterable[Stored]
@@ -54,6 +56,7 @@ class Scanned:
     index: str | None = None
     hint: str | None = None
     left_out: Callable[[], str] = str
+    example: Stored | None = None
 
 
 class Neighbour(NamedTuple):

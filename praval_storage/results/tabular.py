@@ -42,7 +42,8 @@ class Tabular(ABC):
         is not a dict is in the column ``data``; a field that is missing is null.
 
         Booleans, integers (nullable where needed), floats, text, datetimes and timedeltas get a dtype when a
-        column has one kind only; all else stays the Python value that was stored.
+        column has one kind only; all else stays the Python value that was stored. Without records there are
+        columns all the same where the backend knows them, as PostgreSQL does those of another's table.
 
         Args:
             columns: Just these, in this order: names as above or any filter path, such as ``address.city``
@@ -138,6 +139,9 @@ class Tabular(ABC):
     def _frame(self, module: str, function: str, columns: Sequence[str] | None) -> Any:
         wanted = columns if columns is None else _paths(columns)
         make = getattr(library(module, "frames"), function)
+        made_up = self._made_up()
+        if made_up is not None:
+            return make(made_up._made_cells(wanted))[:0]  # noqa: SLF001 - one of ourselves
         with collection_paused():
             return make(self._made_cells(wanted))
 
@@ -147,6 +151,10 @@ class Tabular(ABC):
     @abstractmethod
     def _cells(self, wanted: Sequence[str] | None) -> tuple[Any, ...]:
         """What frames are made of: rows, a function that gives their values, and scores."""
+
+    @abstractmethod
+    def _made_up(self) -> Self | None:
+        """If there are no records and it is known what columns they would have: one such record."""
 
     @abstractmethod
     def _part(self, places: slice) -> Self:
