@@ -70,7 +70,13 @@ class Tabular(ABC):
         return self._frame("praval_storage.results.arrow", "to_arrow", columns)
 
     def to_polars(self, columns: Sequence[str] | None = None) -> pl.DataFrame:
-        """The records as a Polars frame: :meth:`to_arrow`, with ``arrow.json`` and UUIDs as text."""
+        """The records as a Polars frame: :meth:`to_arrow`, with ``arrow.json`` and UUIDs as text, and times
+        of a fixed offset in UTC.
+
+        Raises:
+            KeyNotFoundError: Records have gone since they were listed; names their keys.
+            SerializationError: A column holds what Arrow or Polars does not.
+        """
         library("polars", "polars,frames")
         frame: pl.DataFrame = self._frame("praval_storage.results.arrow", "to_polars", columns)
         return frame
