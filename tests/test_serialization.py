@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -283,6 +284,37 @@ def test_pretty_json_is_the_same_value() -> None:
     content = encode({"a": (1, 2)}, pretty=True)
     assert b"\n  " in content.read()
     assert decode(content) == {"a": (1, 2)}
+
+
+DECIMALS: list[list[Any]] = [
+    ["1.1", "2.22", "100"],
+    ["1.10", "2.20"],
+    ["1.10", None, "2.2"],
+    ["1.10", float("nan"), "2.2"],
+    ["-0.0", "1.0"],
+    ["1E+2", "NaN", "-Infinity"],
+    ["1" * 100],
+]
+
+
+@pytest.mark.parametrize("key", ["f.parquet", "f.csv", "f.tsv", "f.ndjson"])
+@pytest.mark.parametrize("given", DECIMALS, ids=str)
+def test_decimals_in_a_frame_keep_their_digits(given: list[Any], key: str) -> None:
+    cells = [Decimal(each) if isinstance(each, str) else each for each in given]
+    frame = pd.DataFrame({"n": range(len(cells)), "d": pd.Series(cells, dtype=object)})
+    for value in (frame, frame["d"], frame.set_axis(["d", "d~1"], axis=1)):
+        back = decode(encode(value, key=key))
+        assert repr(back) == repr(value)
+        assert back.shape == value.shape
+        last = back if back.ndim == 1 else back.iloc[:, -1]
+        assert list(map(repr, last)) == list(map(repr, cells))
+
+
+def test_decimals_that_would_change_in_an_index_are_refused() -> None:
+    index = pd.Index([Decimal("1.1"), Decimal("2.22")])
+    for each in (index, pd.MultiIndex.from_product([["a"], index])):
+        with pytest.raises(SerializationError, match=r"index.*reset_index"):
+            encode(pd.DataFrame({"x": [1, 2]}, index=each), key="f.parquet")
 
 
 @pytest.mark.parametrize(
