@@ -332,6 +332,26 @@ def test_a_frame_that_would_change_is_refused(frame: pd.DataFrame, column: str) 
     pd.testing.assert_frame_equal(decode(pickled, allow_pickle=True), frame)
 
 
+@pytest.mark.parametrize(
+    "cells, reason",
+    [
+        ([(1, 2), None, (3, 4)], r"'t' \(tuples.*\.map\(list\)"),
+        ([{1}, {2}], r"'t' \(sets.*\.map\(list\)"),
+        ([{"a": 1}, {"b": 2}], r"'t' \(dicts.*\.map\(json\.dumps\)"),
+        ([[Decimal("1.1"), Decimal("2.22")]], r"'t' \(lists"),
+        ([Decimal(1), 1, float("nan")], r"'t' \(objects of several types: Decimal, int\)"),
+        ([(1, 2), [1]], r"'t' \(objects of several types: list, tuple\)"),
+    ],
+)
+def test_a_refused_column_says_what_is_in_it_and_what_to_do(cells: list[Any], reason: str) -> None:
+    frame = pd.DataFrame({"t": pd.Series(cells, dtype=object)})
+    with pytest.raises(SerializationError, match=reason):
+        encode(frame)
+    if ".map" in reason:
+        mapped = frame.dropna()["t"].map(json.dumps if "json" in reason else list)
+        assert list(decode(encode(mapped))) == list(mapped)
+
+
 def test_csv_refuses_what_it_cannot_hold() -> None:
     with pytest.raises(SerializationError, match=r"\.parquet"):
         encode(pd.DataFrame({"a": [[1], [2]]}), key="a.csv")

@@ -301,7 +301,19 @@ def _object_way(frame: pd.DataFrame, at: int) -> str | None:
             return way
     if plain.dtype == object and _same_cells(plain.tolist(), cells):
         return None
-    raise _refusal(frame.columns[at], "objects of several types")
+    raise _refusal(frame.columns[at], *_what_they_are(cells))
+
+
+def _what_they_are(cells: list[Any]) -> tuple[str, str]:
+    """Python objects in words, and what to make of them, when they would not come back as they are."""
+    kinds = sorted({type(cell).__name__ for cell in cells if not _is_missing(cell)})
+    if len(kinds) == 1:
+        return _ALL_ALIKE.get(kinds[0], (f"objects of type {kinds[0]}", _CONVERT))
+    return f"objects of several types: {', '.join(kinds)}", _CONVERT
+
+
+def _is_missing(cell: Any) -> bool:
+    return cell is None or cell is pd.NA or (type(cell) is float and cell != cell)
 
 
 def _decimal_way(cells: list[Any]) -> str | None:
@@ -337,8 +349,18 @@ def _floats(cells: list[Any]) -> list[float]:
     return [cell for cell in cells if type(cell) is float]
 
 
-def _refusal(label: Any, what: Any) -> SerializationError:
+_CONVERT = "Convert the column"
+_ALL_ALIKE = {
+    "tuple": ("tuples, which would come back as lists", "Make them lists: .map(list)"),
+    "set": ("sets, which would come back as lists", "Make them lists: .map(list)"),
+    "dict": ("dicts, which would come back all with the same keys", "Make them texts: .map(json.dumps)"),
+    "list": ("lists whose items would change", _CONVERT),
+}
+"""Values all of one type: what they are, and what to do."""
+
+
+def _refusal(label: Any, what: Any, convert: str = _CONVERT) -> SerializationError:
     return SerializationError(
         f"Column {label!r} ({what}) cannot be stored exactly",
-        hint="Convert the column, or pass allow_pickle=True to the provider",
+        hint=f"{convert}, or pass allow_pickle=True to the provider",
     )
