@@ -49,6 +49,7 @@ def query(
         found.rows,
         _Later(providers, target),
         **_origin(target, found, limit),
+        example=found.example,
     )
 
 

@@ -47,6 +47,8 @@ class Scanned:
         left_out: Says, once rows were read, what was passed over because it can be no record.
         unreadable: Keys of records that the backend had to decide on by their data and could not decode; it
             passes over them, and adds them here while rows are read.
+        example: A row of made-up values, where all rows have the same columns: frames without rows take
+            their columns and types from it.
     """
 
     rows: Iterable[Stored]
@@ -57,6 +59,7 @@ class Scanned:
     hint: str | None = None
     left_out: Callable[[], str] = str
     unreadable: list[str] = field(default_factory=list)
+    example: Stored | None = None
 
 
 class Neighbour(NamedTuple):

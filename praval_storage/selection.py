@@ -28,11 +28,12 @@ CHUNK_BYTES = 8 << 20
 
 
 class Selection(NamedTuple):
-    """The rows of a query, whether the limit cut some off, and how it was done."""
+    """The rows of a query, whether the limit cut some off, how it was done, and ``Scanned.example``."""
 
     rows: list[Stored]
     truncated: bool
     plan: Plan
+    example: Stored | None = None
 
 
 class SearchSelection(NamedTuple):
@@ -85,7 +86,8 @@ def select(source: Source, request: Scan, now: datetime) -> Selection:
         rows = list(islice(found, wanted))
     truncated = wanted is not None and len(rows) == wanted
     rows = rows[: request.limit]
-    return Selection(rows, truncated, _plan(scanned, tally, len(rows), started, order))
+    plan = _plan(scanned, tally, len(rows), started, order)
+    return Selection(rows, truncated, plan, scanned.example)
 
 
 def stream(source: Source, request: Scan, now: datetime) -> tuple[Iterator[Stored], Tally]:

@@ -23,6 +23,7 @@ from shelf import PLAN, WHEN, Shelf, foreign, of, result, stored
 
 from praval_storage.errors import SerializationError
 from praval_storage.filters import Path
+from praval_storage.records import Stored
 from praval_storage.results import Listing, QueryResult, SearchResult, json_text
 from praval_storage.results.columns import column_name
 from praval_storage.results.json_text import read_flat_json
@@ -283,6 +284,21 @@ def test_values_that_json_cannot_say(name: str) -> None:
 def test_typed_cells_of_arrow_are_the_values(name: str) -> None:
     values = TYPED[name][0]
     assert all(map(same, of(*({"x": value} for value in values)).to_arrow()["x"].to_pylist(), values))
+
+
+def test_polars_has_the_moments_of_fixed_offsets_in_utc() -> None:
+    moment = datetime(2026, 1, 1, tzinfo=timezone(timedelta(hours=5, minutes=30)))
+    west = moment.astimezone(timezone(-timedelta(hours=5)))
+    frame = of(*[{"t": moment, "inside": {"list": [west, None]}}, {"t": None, "inside": None}]).to_polars()
+    assert frame["t"].to_list() == [moment, None]
+    assert str(frame["t"].dtype) == "Datetime(time_unit='us', time_zone='UTC')"
+    assert frame["inside"][0] == {"list": [west, None]}
+
+
+def test_what_polars_refuses_is_an_error_of_ours() -> None:
+    interval = pa.array([(1, 2, 3)], pa.month_day_nano_interval())[0].as_py()
+    with pytest.raises(SerializationError, match=r"Polars.*to_arrow\(\)"):
+        result([Stored("k", "object", data={"x": interval})]).to_polars()
 
 
 def test_whole_frames_stay_frames() -> None:

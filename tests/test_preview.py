@@ -252,6 +252,17 @@ def test_text_tables_show_the_frame_that_is_retrieved(look: Look, key: str) -> N
     assert texts(table["rows"][1])[0] == "<empty>"
 
 
+def test_an_empty_cell_of_a_csv_is_null_whatever_the_column(look: Look, write: Look) -> None:
+    frame = pd.DataFrame({"n": [1, None], "x": [0.5, np.nan], "k": ["a", None]})
+    for seen in (look(frame, "f.csv"), write("theirs.csv", b"n,x,k\n1,0.5,a\n,,\n")):
+        table = part(seen, "table")
+        assert [each["nulls"] for each in table["columns"]] == [1, 1, 1]
+        assert texts(table["rows"][1]) == ["null", "null", "null"]
+    kept = part(look(pa.table({"x": [1.0, float("nan"), None]}), "arrow.parquet"), "table")
+    assert [texts(row) for row in kept["rows"]] == [["1.0"], ["NaN"], ["null"]]
+    assert kept["columns"][0]["nulls"] == 1
+
+
 def test_a_large_csv_is_read_as_far_as_it_goes(write: Look) -> None:
     lines = b"".join(b"%d,name %d\n" % (n, n) for n in range(100_000))
     seen = write("large.csv", b"n,name\n" + lines)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -285,6 +286,37 @@ def test_pretty_json_is_the_same_value() -> None:
     assert decode(content) == {"a": (1, 2)}
 
 
+DECIMALS: list[list[Any]] = [
+    ["1.1", "2.22", "100"],
+    ["1.10", "2.20"],
+    ["1.10", None, "2.2"],
+    ["1.10", float("nan"), "2.2"],
+    ["-0.0", "1.0"],
+    ["1E+2", "NaN", "-Infinity"],
+    ["1" * 100],
+]
+
+
+@pytest.mark.parametrize("key", ["f.parquet", "f.csv", "f.tsv", "f.ndjson"])
+@pytest.mark.parametrize("given", DECIMALS, ids=str)
+def test_decimals_in_a_frame_keep_their_digits(given: list[Any], key: str) -> None:
+    cells = [Decimal(each) if isinstance(each, str) else each for each in given]
+    frame = pd.DataFrame({"n": range(len(cells)), "d": pd.Series(cells, dtype=object)})
+    for value in (frame, frame["d"], frame.set_axis(["d", "d~1"], axis=1)):
+        back = decode(encode(value, key=key))
+        assert repr(back) == repr(value)
+        assert back.shape == value.shape
+        last = back if back.ndim == 1 else back.iloc[:, -1]
+        assert list(map(repr, last)) == list(map(repr, cells))
+
+
+def test_decimals_that_would_change_in_an_index_are_refused() -> None:
+    index = pd.Index([Decimal("1.1"), Decimal("2.22")])
+    for each in (index, pd.MultiIndex.from_product([["a"], index])):
+        with pytest.raises(SerializationError, match=r"index.*reset_index"):
+            encode(pd.DataFrame({"x": [1, 2]}, index=each), key="f.parquet")
+
+
 @pytest.mark.parametrize(
     "frame, column",
     [
@@ -298,6 +330,26 @@ def test_a_frame_that_would_change_is_refused(frame: pd.DataFrame, column: str) 
         encode(frame)
     pickled = encode(frame, allow_pickle=True)
     pd.testing.assert_frame_equal(decode(pickled, allow_pickle=True), frame)
+
+
+@pytest.mark.parametrize(
+    "cells, reason",
+    [
+        ([(1, 2), None, (3, 4)], r"'t' \(tuples.*\.map\(list\)"),
+        ([{1}, {2}], r"'t' \(sets.*\.map\(list\)"),
+        ([{"a": 1}, {"b": 2}], r"'t' \(dicts.*\.map\(json\.dumps\)"),
+        ([[Decimal("1.1"), Decimal("2.22")]], r"'t' \(lists"),
+        ([Decimal(1), 1, float("nan")], r"'t' \(objects of several types: Decimal, int\)"),
+        ([(1, 2), [1]], r"'t' \(objects of several types: list, tuple\)"),
+    ],
+)
+def test_a_refused_column_says_what_is_in_it_and_what_to_do(cells: list[Any], reason: str) -> None:
+    frame = pd.DataFrame({"t": pd.Series(cells, dtype=object)})
+    with pytest.raises(SerializationError, match=reason):
+        encode(frame)
+    if ".map" in reason:
+        mapped = frame.dropna()["t"].map(json.dumps if "json" in reason else list)
+        assert list(decode(encode(mapped))) == list(mapped)
 
 
 def test_csv_refuses_what_it_cannot_hold() -> None:

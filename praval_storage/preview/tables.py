@@ -135,7 +135,8 @@ def _pandas(frame: Any, count: int) -> Grid:
 
 
 def _pandas_cells(column: Any) -> list[Cell]:
-    if str(column.dtype) in {"str", "category"}:  # here NaN only stands for a missing value
+    if str(column.dtype) in {"str", "category"} or column.dtype.kind == "f":
+        # Here pandas has no other sign of a missing value than NaN, and counts it as that.
         return [cell(None if value != value else value) for value in column.array]
     return list(map(cell, column.array))
 

@@ -46,12 +46,20 @@ def to_arrow(cells: Cells) -> pa.Table:
 
 
 def to_polars(cells: Cells) -> pl.DataFrame:
-    """The records as a Polars frame: :func:`to_arrow`, with ``arrow.json`` and UUIDs as text."""
+    """The records as a Polars frame: :func:`to_arrow`, with ``arrow.json`` and UUIDs as text, and times of
+    a fixed offset in UTC.
+
+    Raises:
+        SerializationError: A column holds what Arrow or Polars does not.
+    """
     polars = import_module("polars")
     table = to_arrow(cells)
-    frame: pl.DataFrame = polars.from_arrow(
-        pa.table([_plain(column) for column in table.columns], table.column_names)
-    )
+    plain = pa.table([_plain(column) for column in table.columns], table.column_names)
+    try:
+        frame: pl.DataFrame = polars.from_arrow(plain)
+    except polars.exceptions.PolarsError as exc:
+        reason = f"Polars does not take the records: {exc}"
+        raise SerializationError(reason, hint="Use to_arrow() or to_pandas()") from exc
     frame.columns = table.column_names  # Polars calls a column without a name "column_<n>"
     return frame
 
@@ -149,7 +157,19 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
         return column.cast(pa.string())
     if column.type == pa.uuid():
         return pa.chunked_array([pa.array([cell and str(cell) for cell in column.to_pylist()], pa.string())])
-    return column
+    kind = _in_utc(column.type)
+    return column if kind == column.type else column.cast(kind)
+
+
+def _in_utc(kind: pa.DataType) -> pa.DataType:
+    """The type with UTC in place of fixed offsets, which Polars does not know."""
+    if pa.types.is_timestamp(kind):
+        return pa.timestamp(kind.unit, "UTC") if (kind.tz or "").startswith(("+", "-")) else kind
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_in_utc(field.type)) for field in kind])
+    if pa.types.is_list(kind):
+        return pa.list_(kind.value_field.with_type(_in_utc(kind.value_type)))
+    return kind
 
 
 def _typed(kind: pa.DataType) -> Callable[[list[Any]], pa.Array]:

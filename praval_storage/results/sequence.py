@@ -75,10 +75,12 @@ class RowSequence(Tabular, Sequence[T]):
         truncated: bool,
         limit: int | None,
         plan: Plan,
+        example: Stored | None = None,
     ) -> None:
         self._rows = list(rows)
         self._values: list[Any] = [MISSING] * len(self._rows)
         self._source = source
+        self._example = example
         self.storage_type = storage_type
         self.collection = collection
         self.truncated = truncated
@@ -185,6 +187,13 @@ class RowSequence(Tabular, Sequence[T]):
             return self._rows, None, None
         self._fetch(range(len(self)))
         return self._rows, self._all_values, None
+
+    def _made_up(self) -> Self | None:
+        if self._rows or self._example is None:
+            return None
+        one = copy(self)
+        vars(one).update(_rows=[self._example], _values=[MISSING])
+        return one
 
     def _part(self, places: slice) -> Self:
         part = copy(self)

@@ -42,7 +42,8 @@ class Tabular(ABC):
         is not a dict is in the column ``data``; a field that is missing is null.
 
         Booleans, integers (nullable where needed), floats, text, datetimes and timedeltas get a dtype when a
-        column has one kind only; all else stays the Python value that was stored.
+        column has one kind only; all else stays the Python value that was stored. Without records there are
+        columns all the same where the backend knows them, as PostgreSQL does those of another's table.
 
         Args:
             columns: Just these, in this order: names as above or any filter path, such as ``address.city``
@@ -69,7 +70,13 @@ class Tabular(ABC):
         return self._frame("praval_storage.results.arrow", "to_arrow", columns)
 
     def to_polars(self, columns: Sequence[str] | None = None) -> pl.DataFrame:
-        """The records as a Polars frame: :meth:`to_arrow`, with ``arrow.json`` and UUIDs as text."""
+        """The records as a Polars frame: :meth:`to_arrow`, with ``arrow.json`` and UUIDs as text, and times
+        of a fixed offset in UTC.
+
+        Raises:
+            KeyNotFoundError: Records have gone since they were listed; names their keys.
+            SerializationError: A column holds what Arrow or Polars does not.
+        """
         library("polars", "polars,frames")
         frame: pl.DataFrame = self._frame("praval_storage.results.arrow", "to_polars", columns)
         return frame
@@ -138,6 +145,9 @@ class Tabular(ABC):
     def _frame(self, module: str, function: str, columns: Sequence[str] | None) -> Any:
         wanted = columns if columns is None else _paths(columns)
         make = getattr(library(module, "frames"), function)
+        made_up = self._made_up()
+        if made_up is not None:
+            return make(made_up._made_cells(wanted))[:0]  # noqa: SLF001 - one of ourselves
         with collection_paused():
             return make(self._made_cells(wanted))
 
@@ -147,6 +157,10 @@ class Tabular(ABC):
     @abstractmethod
     def _cells(self, wanted: Sequence[str] | None) -> tuple[Any, ...]:
         """What frames are made of: rows, a function that gives their values, and scores."""
+
+    @abstractmethod
+    def _made_up(self) -> Self | None:
+        """If there are no records and it is known what columns they would have: one such record."""
 
     @abstractmethod
     def _part(self, places: slice) -> Self:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -66,10 +67,22 @@ def table(frame: pd.DataFrame, made: dict[str, Any]) -> Any:
             frame = frame.set_axis(_unique(frame.columns), axis=1)
         if "names" in made:
             frame = frame.set_axis(frame.index.set_names(_index_names(frame.index)), axis=0)
+        frame = _in_texts(frame, made.get("dtypes", {}))
         return _spell_out(_readable(pa.Table.from_pandas(frame), frame), made.get("values", []))
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as exc:
         reason = f"The frame cannot be stored exactly: {'; '.join(map(str, exc.args))}"
         raise SerializationError(reason, hint="Convert the column to one type") from exc
+
+
+def _in_texts(frame: pd.DataFrame, dtypes: dict[str, Any]) -> pd.DataFrame:
+    """The frame with the text of each Decimal where Arrow would give all of a column one scale."""
+    changed = [int(at) for at, way in dtypes.items() if way in _DECIMAL_WAYS]
+    if changed:
+        frame = frame.copy(deep=False)
+    for at in changed:
+        texts = [str(cell) if type(cell) is Decimal else None for cell in frame.iloc[:, at]]
+        frame.isetitem(at, _objects(texts, frame.index))  # type: ignore[arg-type]  # as in restored()
+    return frame
 
 
 def _readable(stored: Any, frame: pd.DataFrame) -> Any:
@@ -140,8 +153,11 @@ def verify(frame: pd.DataFrame, stored: Any, made: dict[str, Any], format: str) 
             raise _refusal(label, frame.dtypes.iloc[at])
     if not _same_index(frame.columns, back.columns) or not _same_index(frame.index[:0], back.index):
         raise SerializationError("The labels of the frame cannot be stored exactly", hint="Use reset_index()")
+    for level in _levels(frame.index):
+        if _decimal_way(level.tolist()) is not None:
+            raise SerializationError("Decimals in the index would change", hint="Use reset_index()")
     for at, way in made.get("dtypes", {}).items():
-        if not isinstance(way, str) or way not in _OBJECT_WAYS:
+        if not isinstance(way, str) or way not in (*_OBJECT_WAYS, *_DECIMAL_WAYS):
             column = frame.iloc[:, int(at)]
             name = stored.column_names[int(at)]
             plain = stored.select([name]).to_pandas().iloc[:, 0]
@@ -150,6 +166,9 @@ def verify(frame: pd.DataFrame, stored: Any, made: dict[str, Any], format: str) 
 
 
 _OBJECT_WAYS = ("object", "object:nan")
+"""Values as Arrow gives them back, and what stands for a missing one."""
+_DECIMAL_WAYS = ("decimal", "decimal:nan")
+"""The same of texts of Decimals."""
 
 
 def _labels_survive(frame: pd.DataFrame) -> bool:
@@ -216,6 +235,11 @@ def _index(index: Any, plain: Any) -> dict[str, Any]:
     return made
 
 
+def _levels(index: Any) -> list[Any]:
+    levels = index.levels if isinstance(index, pd.MultiIndex) else [index]
+    return [level for level in levels if level.dtype == object]
+
+
 def _categories(dtype: Any) -> list[Any] | None:
     return list(dtype.categories) if isinstance(dtype, pd.CategoricalDtype) else None
 
@@ -246,11 +270,16 @@ def _read_dtype(stored: Any) -> Any:
 def _column(stored: Any, plain: pd.Series, way: Any) -> pd.Series:
     if way == ["arrow"]:
         return pd.Series(pd.arrays.ArrowExtensionArray(stored), index=plain.index)
-    if way not in _OBJECT_WAYS:
+    if way not in _OBJECT_WAYS and way not in _DECIMAL_WAYS:
         return plain.astype(_read_dtype(way))
-    missing = None if way == "object" else np.nan
-    values = [missing if value is None else value for value in stored.to_pylist()]
+    missing = np.nan if way.endswith(":nan") else None
+    make = Decimal if way in _DECIMAL_WAYS else _unchanged
+    values = [missing if value is None else make(value) for value in stored.to_pylist()]
     return _objects(values, plain.index)
+
+
+def _unchanged(value: Any) -> Any:
+    return value
 
 
 def _objects(values: list[Any], index: Any) -> pd.Series:
@@ -262,22 +291,56 @@ def _objects(values: list[Any], index: Any) -> pd.Series:
 def _object_way(frame: pd.DataFrame, at: int) -> str | None:
     """How a column of Python objects comes back exactly; ``None``: by itself."""
     column = frame.iloc[:, at]
+    cells = column.tolist()
+    if (way := _decimal_way(cells)) is not None:
+        return way
     whole = table(column.reset_index(drop=True).to_frame(str(column.name)), {})
     stored, plain = whole.column(0), whole.to_pandas().iloc[:, 0]
-    cells = column.tolist()
     for way in _OBJECT_WAYS:
         if _same_cells(_column(stored, plain, way).tolist(), cells):
             return way
     if plain.dtype == object and _same_cells(plain.tolist(), cells):
         return None
-    raise _refusal(frame.columns[at], "objects of several types")
+    raise _refusal(frame.columns[at], *_what_they_are(cells))
+
+
+def _what_they_are(cells: list[Any]) -> tuple[str, str]:
+    """Python objects in words, and what to make of them, when they would not come back as they are."""
+    kinds = sorted({type(cell).__name__ for cell in cells if not _is_missing(cell)})
+    if len(kinds) == 1:
+        return _ALL_ALIKE.get(kinds[0], (f"objects of type {kinds[0]}", _CONVERT))
+    return f"objects of several types: {', '.join(kinds)}", _CONVERT
+
+
+def _is_missing(cell: Any) -> bool:
+    return cell is None or cell is pd.NA or (type(cell) is float and cell != cell)
+
+
+def _decimal_way(cells: list[Any]) -> str | None:
+    """How Decimals come back that Arrow does not hold as they are; ``None``: they are none, or it does."""
+    decimals = [cell for cell in cells if type(cell) is Decimal]
+    rest = [cell for cell in cells if type(cell) is not Decimal]
+    if not decimals or _are_of_one_scale(decimals):
+        return None
+    if all(cell is None for cell in rest):
+        return "decimal"
+    return "decimal:nan" if all(type(cell) is float and cell != cell for cell in rest) else None
+
+
+def _are_of_one_scale(decimals: list[Decimal]) -> bool:
+    try:
+        return list(map(str, pa.array(decimals).to_pylist())) == list(map(str, decimals))
+    except (pa.ArrowException, TypeError):  # too many digits, or none as in NaN
+        return False
 
 
 def _same_cells(left: list[Any], right: list[Any]) -> bool:
     kinds = list(map(type, left))
     if kinds != list(map(type, right)):
         return False
-    if not {list, dict, np.ndarray}.isdisjoint(kinds) or any(value != value for value in _floats(left)):
+    if not {list, dict, np.ndarray, Decimal}.isdisjoint(kinds) or any(
+        value != value for value in _floats(left)
+    ):
         return encode_json(left) == encode_json(right)
     return left == right
 
@@ -286,8 +349,18 @@ def _floats(cells: list[Any]) -> list[float]:
     return [cell for cell in cells if type(cell) is float]
 
 
-def _refusal(label: Any, what: Any) -> SerializationError:
+_CONVERT = "Convert the column"
+_ALL_ALIKE = {
+    "tuple": ("tuples, which would come back as lists", "Make them lists: .map(list)"),
+    "set": ("sets, which would come back as lists", "Make them lists: .map(list)"),
+    "dict": ("dicts, which would come back all with the same keys", "Make them texts: .map(json.dumps)"),
+    "list": ("lists whose items would change", _CONVERT),
+}
+"""Values all of one type: what they are, and what to do."""
+
+
+def _refusal(label: Any, what: Any, convert: str = _CONVERT) -> SerializationError:
     return SerializationError(
         f"Column {label!r} ({what}) cannot be stored exactly",
-        hint="Convert the column, or pass allow_pickle=True to the provider",
+        hint=f"{convert}, or pass allow_pickle=True to the provider",
     )

@@ -14,11 +14,12 @@ from praval_storage.errors import UnsupportedOperationError
 from praval_storage.filters import Node, Order, paths
 from praval_storage.providers.postgresql.connections import Connections
 from praval_storage.providers.postgresql.existing_catalog import describe
-from praval_storage.providers.postgresql.existing_filters import RowFilter
+from praval_storage.providers.postgresql.existing_filters import FORMAT, RowFilter
 from praval_storage.providers.postgresql.existing_keys import keys_of
 from praval_storage.providers.postgresql.existing_order import ordering
 from praval_storage.providers.postgresql.existing_pages import fetch, indexes, pages
 from praval_storage.providers.postgresql.existing_statements import Select, reading
+from praval_storage.providers.postgresql.existing_values import example
 from praval_storage.records import Stored
 from praval_storage.scan import Scan, Scanned
 
@@ -78,7 +79,15 @@ class ExistingTable:
             select = Select(relation, keys, compiled.condition, order, bodies)
             helped = indexes(connection, select) if compiled.condition or order else None
         rows = pages(self._connections, select, request.limit)
-        return Scanned(rows, compiled.pushed, compiled.residual, order is not None, helped, keys.hint)
+        return Scanned(
+            rows,
+            compiled.pushed,
+            compiled.residual,
+            order is not None,
+            helped,
+            keys.hint,
+            example=Stored("", FORMAT, data=example(relation.columns)),
+        )
 
     def _refuse(self) -> NoReturn:
         raise UnsupportedOperationError(

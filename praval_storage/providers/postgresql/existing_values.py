@@ -8,8 +8,11 @@ without its padding, which SQL does not count as part of the value either.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import psycopg
 from psycopg import adapters
@@ -78,6 +81,36 @@ def adapt(cursor: psycopg.Cursor[Any], columns: Iterable[Column]) -> None:
         if column.element is not None:
             array = TypeInfo(read.name, read.oid, column.type.oid, delimiter=read.delimiter)
             array.register(cursor)
+
+
+_EXAMPLES: dict[str, Any] = {
+    "bool": False,
+    **dict.fromkeys(("int2", "int4", "int8", "oid"), 0),
+    **dict.fromkeys(("float4", "float8"), 0.0),
+    "numeric": Decimal(0),
+    "bytea": b"",
+    "uuid": UUID(int=0),
+    "date": date(1970, 1, 1),
+    "time": time(),
+    "timetz": None,
+    "timestamp": datetime(1970, 1, 1),  # noqa: DTZ001 - it has no zone
+    "timestamptz": datetime(1970, 1, 1, tzinfo=UTC),
+    "interval": timedelta(),
+    "json": None,
+    "jsonb": None,
+}
+
+
+def example(columns: Iterable[Column]) -> dict[str, Any]:
+    """A row of these columns, made up: values of the types that those of rows have; ``None`` where a
+    frame has no type for them, or each may be of another.
+    """
+    return {column.name: _example(column) for column in columns}
+
+
+def _example(column: Column) -> Any:
+    value = _EXAMPLES.get(_family(column.element or column.type), "")
+    return value if column.element is None else [value]
 
 
 def _family(of: Type) -> str:
