@@ -342,7 +342,7 @@ def test_of_several_vectors_one_is_chosen_by_name(foreign: DataManager) -> None:
     near = body.neighbours("4", 2)
     assert {key for key, _ in near} == {"2", "6"}
     assert near[0][1] == pytest.approx(1 / 3)
-    with pytest.raises(ConfigurationError, match="none called 'no such'"):
+    with pytest.raises(ConfigurationError, match="none is called 'no such'"):
         foreign.vector_map("vec", vector="no such")
 
 

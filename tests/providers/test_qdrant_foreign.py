@@ -339,10 +339,10 @@ def test_a_search_says_which_vector(native: Native, dm: DataManager) -> None:
     assert (found.keys, found.metric, found[:1].vector_name) == (["1", "2"], "euclid", "body")
     assert dm.search("q", [1.0, 0.0], filters={"vector": "PAYLOAD"}, vector_name="title").keys == ["1"]
     with pytest.raises(
-        ConfigurationError, match=r"'body', 'pages', 'title', and none was chosen.*vector_name="
+        ConfigurationError, match=r"'body', 'pages', 'title'; which one is meant.*vector_name="
     ):
         dm.search("q", [1.0, 0.0])
-    with pytest.raises(ConfigurationError, match="'body', 'pages', 'title', none called 'img'"):
+    with pytest.raises(ConfigurationError, match="'body', 'pages', 'title'; none is called 'img'"):
         dm.search("q", [1.0, 0.0], vector_name="img")
     wrong: Any = [1.0, 0.0]
     with pytest.raises(ConfigurationError, match="name of a vector, not list"):
@@ -401,5 +401,8 @@ def test_a_single_named_vector_needs_no_choice(dm: DataManager) -> None:
             client.upsert("theirs", [models.PointStruct(id=number, vector=vector, payload={"n": number})])
         dm.register_provider("q", QdrantProvider(client=client, collection_name="theirs"))
         assert dm.search("q", [1.0, 0.0]).keys == dm.search("q", [1.0, 0.0], vector_name="img").keys
+        client.create_collection("plain", vectors_config=space)
+        with pytest.raises(ConfigurationError, match="vectors: one without a name; none is called 'img'"):
+            dm.search("q", [1.0, 0.0], vector_name="img", collection="plain")
         _, line, near = dm.preview("praval://q/1").payload()["parts"]
         assert (line["name"], near["metric"], len(near["items"])) == ("img", "cosine", 1)

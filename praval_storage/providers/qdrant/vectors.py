@@ -70,10 +70,10 @@ def choose(schema: Schema, rules: Rules) -> tuple[str, Space] | None:
     if name is None:
         name = next(iter(schema.spaces)) if len(schema.spaces) == 1 else DEFAULT_VECTOR
     if name not in schema.spaces:
-        names = ", ".join(map(repr, schema.spaces))
-        missing = f"none called {name!r}" if rules.vector_name is not None else "and none was chosen"
+        names = ", ".join(repr(each) if each else "one without a name" for each in schema.spaces)
+        wrong = "which one is meant?" if rules.vector_name is None else f"none is called {name!r}"
         raise ConfigurationError(
-            f"The collection has the vectors {names}, {missing}",
+            f"The collection has these vectors: {names}; {wrong}",
             hint="Choose one with vector_name=, of dm.search or for good of QdrantProvider",
         )
     _check_rules(schema.spaces[name], rules)
