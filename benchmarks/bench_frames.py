@@ -1,4 +1,5 @@
-"""Frames: 100,000 records to pandas, and a frame of 1,000,000 x 10 to a file and back.
+"""Frames: 100,000 records, and a PostgreSQL table of 200,000 rows, to pandas; a frame of 1,000,000 x 10 to a
+file and back.
 
 Interleaved rounds; each line is the median time and its ratio to the first line of its block, the floor. What
 ``pyarrow.json`` alone takes is a floor nobody should want: it is wrong on ordinary data (see
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 import orjson
 import pandas as pd
+import psycopg
 import pyarrow as pa
 import pyarrow.json as pj
 
@@ -28,6 +30,7 @@ from praval_storage import DataManager
 from praval_storage.providers import FileSystemProvider
 from praval_storage.records import Stored
 from praval_storage.results import QueryResult
+from praval_storage.sandbox import Sandbox
 from praval_storage.scan import Plan
 from praval_storage.serialization import decode, encode
 
@@ -116,6 +119,28 @@ def bench_records(count: int) -> None:
     )
 
 
+def bench_table(title: str, count: int, key: str) -> None:
+    """A table that somebody else made, as psycopg alone would give it, and as we do."""
+    sandbox = Sandbox(services=["postgresql"])
+    with sandbox as dm, psycopg.connect(sandbox.postgresql.dsn, autocommit=True) as connection:
+        connection.execute(f"CREATE TABLE plain (id int {key}, name text, x float8, at timestamptz)")
+        connection.execute(
+            "INSERT INTO plain SELECT i, 'name ' || i, i * 0.37, now() + i * interval '1 second'"
+            f" FROM generate_series(1, {count}) AS i"
+        )
+
+        def peer() -> object:
+            found = connection.execute("SELECT * FROM plain")
+            names = [column.name for column in found.description or ()]
+            return pd.DataFrame(found.fetchall(), columns=names)
+
+        def query() -> QueryResult:
+            return dm.query("postgresql", collection="plain", limit=None)
+
+        works: dict[str, Work] = {"peer: psycopg, pd.DataFrame": peer, "query": query}
+        compare(title, {**works, "query, to_pandas": lambda: query().to_pandas()})
+
+
 def bench_whole_frame(count: int) -> None:
     numbers = np.random.default_rng(1)
     columns: dict[str, Any] = {f"x{place}": numbers.random(count) for place in range(5)}
@@ -160,4 +185,6 @@ def write_durably(frame: pd.DataFrame, path: Path) -> None:
 
 if __name__ == "__main__":
     bench_records(100_000 // SCALE)
+    bench_table(f"A table of {200_000 // SCALE:,} x 4", 200_000 // SCALE, "PRIMARY KEY")
+    bench_table(f"A table without a key, of {100_000 // SCALE:,} x 4", 100_000 // SCALE, "")
     bench_whole_frame(1_000_000 // SCALE)

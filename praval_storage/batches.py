@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from functools import partial
 from itertools import islice, repeat
+from operator import itemgetter
 from typing import Any
 
 from praval_storage.base import BaseStorageProvider, RecordProvider, StorageResult, boundary, raise_failure
-from praval_storage.errors import ConfigurationError, InvalidKeyError, StorageConnectionError, StorageError
+from praval_storage.errors import (
+    ConfigurationError,
+    StorageConnectionError,
+    StorageError,
+    StorageTimeoutError,
+)
 from praval_storage.provider_set import ProviderSet
 from praval_storage.records import Draft
 from praval_storage.results import Outcome
@@ -19,7 +26,7 @@ from praval_storage.writing import (
     Reference,
     Target,
     make_draft,
-    named,
+    named_or_failed,
     reference_to,
 )
 
@@ -57,13 +64,11 @@ def store_many(
     providers.check_writable(target.storage_type, "store_many")
     provider = providers.find(*target)
     lost: StorageError | None = None
-    while chunk := list(islice(items, CHUNK)):
+    while chunk := list(islice(items, _size(provider))):
         drafts = [_attempt(item, ttl, format) for item in chunk]
         good = [draft.value for draft in drafts if draft.error is None]
-        # A server that has gone is not asked again for every chunk that is left.
         written = _all_failed(good, lost) if lost else _write(providers, target, provider, good, overwrite)
-        if written and isinstance(written[-1].error, StorageConnectionError):
-            lost = written[-1].error
+        lost = lost or _lost(written)
         outcomes = iter(written)
         for draft in drafts:
             yield draft if draft.error is not None else next(outcomes)
@@ -89,15 +94,15 @@ def for_each(
     outcomes: dict[int, Outcome] = {}
     places: dict[Target, list[tuple[int, str]]] = {}
     for place, reference in enumerate(references):
-        try:
-            name = named(reference)
-        except InvalidKeyError as error:
-            outcomes[place] = Outcome(getattr(reference, "key", None), None, error)
+        name = named_or_failed(reference)
+        if isinstance(name, Outcome):
+            outcomes[place] = name
         else:
             places.setdefault(Target(name.storage_type, name.collection), []).append((place, name.key))
     for target in places if changing else ():
         providers.check_writable(target.storage_type, operation)
     for target, wanted in places.items():
+        wanted.sort(key=itemgetter(1))  # what lies together goes together: directories, pages of an index
         found = _batch(providers, operation, target, [key for _, key in wanted], work)
         outcomes.update(zip([place for place, _ in wanted], found, strict=True))
     return [outcomes[place] for place in range(len(outcomes))]
@@ -140,6 +145,21 @@ def _all_failed(drafts: list[Draft], error: StorageError) -> list[Outcome]:
     return [Outcome(draft.key, None, error) for draft in drafts]
 
 
+def _size(provider: BaseStorageProvider) -> int:
+    """Records per call: a provider without batches of its own fails for one at a time."""
+    return CHUNK if isinstance(provider, RecordProvider) else 1
+
+
+def _lost(outcomes: Sequence[Outcome]) -> StorageError | None:
+    """Why a server has gone or hangs, if the last outcome says so: it is not asked again for every chunk."""
+    error = outcomes[-1].error if outcomes else None
+    if not isinstance(error, StorageConnectionError | StorageTimeoutError):
+        return None
+    reason = copy(error)
+    reason.key = None  # it is that of all that are left
+    return reason
+
+
 def _batch(
     providers: ProviderSet,
     operation: str,
@@ -151,11 +171,13 @@ def _batch(
         provider = providers.find(*target)
     except StorageError as error:
         return [Outcome(key, None, error) for key in keys]
-    # A provider without batches of its own fails for one key at a time.
-    size = CHUNK if isinstance(provider, RecordProvider) else 1
+    size = _size(provider)
     outcomes: list[Outcome] = []
     for start in range(0, len(keys), size):
         chunk = keys[start : start + size]
+        if (lost := _lost(outcomes)) is not None:
+            outcomes += [Outcome(key, None, lost) for key in keys[start:]]
+            break
         try:
             only = chunk[0] if len(chunk) == 1 else None
             outcomes += providers.call(target.storage_type, operation, only, partial(work, target, chunk))

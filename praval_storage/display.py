@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from html import escape
 from typing import Any, NamedTuple, Self
 
@@ -31,6 +32,13 @@ _NUMERIC = frozenset({"size", "score"})
 _SIDES = (' style="text-align:left"', "")
 _UNITS = ("kB", "MB", "GB", "TB", "PB")
 _THOUSANDS = ("", "k", "M", "G", "T")
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
+    """A question with the name that one looks like, whatever its case; something else to say without one."""
+    by_lower = {each.lower(): each for each in known}
+    close = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
+    return f"Did you mean {by_lower[close[0]]!r}?" if close else otherwise
 
 
 class Table(NamedTuple):

@@ -8,11 +8,10 @@ from importlib.metadata import PackageNotFoundError, version
 from threading import Thread
 from time import monotonic, perf_counter
 
-from praval_storage.base import BaseStorageProvider
+from praval_storage.base import BaseStorageProvider, settings_of, told
 from praval_storage.diagnosis import Diagnosis, DoctorReport, Finding
-from praval_storage.errors import StorageError
+from praval_storage.errors import StorageError, text_of
 from praval_storage.provider_set import ProviderSet
-from praval_storage.settings import described
 
 
 def examine(providers: ProviderSet, timeout: float) -> DoctorReport:
@@ -42,7 +41,7 @@ def _note(providers: ProviderSet, name: str, found: dict[str, Diagnosis]) -> Non
     try:
         found[name] = _diagnosed(providers, name)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what the doctor is asked for
-        found[name] = _down(error, providers.is_read_only(name), perf_counter() - started)
+        found[name] = _down(text_of(error), error, providers.is_read_only(name), perf_counter() - started)
 
 
 def _diagnosed(providers: ProviderSet, name: str) -> Diagnosis:
@@ -54,12 +53,12 @@ def _diagnosed(providers: ProviderSet, name: str) -> Diagnosis:
         server, findings = _checked(providers, name, provider)
         state = Diagnosis("up", seconds=seconds, server=server, findings=findings)
     except Exception as error:  # noqa: BLE001 - as above
-        state = _down(error, provider.read_only, perf_counter() - started, tuple(provider.secrets()))
+        state = _down(told(provider, error), error, provider.read_only, perf_counter() - started)
     return replace(
         state,
         read_only=provider.read_only,
         libraries={library: _version(library) for library in provider.libraries},
-        settings=tuple(described(getattr(provider, "settings", None), provider.secrets())),
+        settings=tuple(settings_of(provider)),
     )
 
 
@@ -75,10 +74,8 @@ def _checked(
     return checkup.server, tuple(checkup.findings)
 
 
-def _down(error: Exception, read_only: bool, seconds: float, secrets: tuple[str, ...] = ()) -> Diagnosis:
-    text, cure = str(error), getattr(error, "hint", None) or ""
-    for secret in filter(None, secrets):
-        text = text.replace(secret, "***")
+def _down(text: str, error: Exception, read_only: bool, seconds: float) -> Diagnosis:
+    cure = getattr(error, "hint", None) or ""
     return Diagnosis("down", text, type(error).__name__, cure, seconds, read_only)
 
 

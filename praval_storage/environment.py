@@ -14,20 +14,15 @@ from praval_storage.base import BaseStorageProvider
 from praval_storage.errors import ConfigurationError
 from praval_storage.manager import DataManager
 from praval_storage.registry import provider_class
-from praval_storage.settings import Environment
+from praval_storage.settings import Environment, is_postgresql
 
 EnvFile = bool | str | os.PathLike[str]
 
 _ALWAYS = ("filesystem", "qdrant")
 
 
-def _is_postgresql(url: str) -> bool:
-    """Whether a ``DATABASE_URL`` is for us: many programs have one of another database."""
-    return "://" not in url or url.startswith("postgres")
-
-
 _WHEN_NAMED: dict[str, dict[str, Callable[[str], bool]]] = {
-    "postgresql": {"POSTGRES_HOST": bool, "POSTGRES_DB": bool, "DATABASE_URL": _is_postgresql},
+    "postgresql": {"POSTGRES_HOST": bool, "POSTGRES_DB": bool, "DATABASE_URL": is_postgresql},
     "redis": {"REDIS_HOST": bool, "REDIS_URL": bool},
     "s3": {"AWS_S3_BUCKET": bool, "S3_BUCKET_NAME": bool},
 }
@@ -106,7 +101,12 @@ def _env_file(load_env: EnvFile) -> Path | None:
     if isinstance(load_env, bool):
         found = find_dotenv(usecwd=True) if load_env else ""
         return Path(found) if found else None
-    return Path(load_env).expanduser().absolute()
+    try:
+        return Path(load_env).expanduser().absolute()
+    except (TypeError, RuntimeError):  # no path, or the home of nobody
+        raise ConfigurationError(
+            f"load_env must be True, False or the path of a file, not {load_env!r}"
+        ) from None
 
 
 def _environment(file: Path | None) -> Environment:

@@ -69,6 +69,14 @@ class StorageError(Exception):
         return self
 
 
+def text_of(error: BaseException) -> str:
+    """What an exception says; one of others may fail even at that."""
+    try:
+        return str(error) or type(error).__name__
+    except Exception:  # noqa: BLE001
+        return "<exception str() failed>"  # as in a traceback
+
+
 def _rebuild(
     kind: type[StorageError], message: str, provider: str, operation: str, key: str, hint: str
 ) -> StorageError:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import dataclass
 
 import uuid_utils
 
+from praval_storage.display import counted
 from praval_storage.errors import InvalidKeyError
 
 MAX_KEY_BYTES = 512
@@ -32,6 +34,44 @@ def validate_key(key: object) -> str:
     if problem is not None:
         raise InvalidKeyError(f"Key {_shown(key)} {problem}")
     return key
+
+
+def is_legal(name: str) -> bool:
+    """Whether what others gave this name can be a record."""
+    try:
+        validate_key(name)
+    except InvalidKeyError:
+        return False
+    return True
+
+
+@dataclass(slots=True)
+class Passed:
+    """How many names of others were passed over because they are no legal keys."""
+
+    over: int = 0
+
+    def legal(self, name: str, *, is_place: bool = False) -> bool:
+        """Whether a name, without the slash of a place, is legal; if not it counts, unless it says nothing.
+
+        That is what lies below our own prefix, and the empty object that stands for a folder.
+        """
+        if is_legal(name):
+            return True
+        is_marker = not is_place and (not name or (name.endswith("/") and is_legal(name[:-1])))
+        self.over += not (is_marker or f"/{RESERVED_PREFIX}" in f"/{name}")
+        return False
+
+    def hint(self) -> str:
+        """The number in words, for a plan; nothing if there were none."""
+        return f"{counted(self.over, 'name')} passed over: no legal key" if self.over else ""
+
+    def note(self) -> str:
+        """The number in words, for a page; nothing if there were none."""
+        if not self.over:
+            return ""
+        names = "is no legal key and is" if self.over == 1 else "are no legal keys and are"
+        return f"{counted(self.over, 'name')} {names} not shown"
 
 
 def new_key() -> str:

@@ -116,7 +116,8 @@ class DataManager(Operations):
 
         Args:
             where: ``"s3"``, ``"s3://lab/reports/"``, ``"postgresql://sales.customers"``,
-                ``"praval://s3/reports/"`` for the keys of the provider's own; nothing for all providers.
+                ``"praval://s3/reports/"`` for the keys of the provider's own; nothing for all providers. The
+                address of a record lists it.
             path: The rest of it.
             text: Only names that contain this.
             filters: Only records that match, as in :meth:`query`.
@@ -160,8 +161,11 @@ class DataManager(Operations):
         exists = partial(self.exists_by_key, storage_type)
         return looking.ProviderView(self._providers, storage_type, retrieve, exists)
 
-    __iter__ = None
-    """Without it Python would count through ``dm[0]``, ``dm[1]``."""
+    def __contains__(self, storage_type: object) -> bool:
+        return storage_type in self._providers
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._providers)
 
     def _ipython_key_completions_(self) -> list[str]:
         return list(self._providers)
@@ -217,7 +221,7 @@ class DataManager(Operations):
             filters: Only records that match, as in :meth:`query`.
             sample: At most so many points, up to 20,000, chosen evenly.
             collection: Another collection than the provider's own.
-            vector: Which of several vectors of a record; by default the provider's, else the first.
+            vector: Which of several vectors of a record; by default the provider's, else the first by name.
             seed: Another one gives another sample.
 
         Raises:

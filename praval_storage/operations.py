@@ -230,6 +230,7 @@ class Operations:
         filters: Filters = None,
         *,
         query_text: str | None = None,
+        vector_name: str | None = None,
         collection: str | None = None,
     ) -> SearchResult:
         """The records whose vectors are nearest, as ``(data, score)`` tuples, best first, ties by key.
@@ -240,6 +241,8 @@ class Operations:
             limit: At most so many.
             filters: As in :meth:`query`; only records that match are searched.
             query_text: Instead of a vector, for a provider that was given an embedding function.
+            vector_name: Which of several vectors of a record is compared; by default the provider's, else the
+                only one there is.
             collection: Another collection than the provider's own.
 
         Returns:
@@ -247,7 +250,7 @@ class Operations:
             ``1 / (1 + distance)`` for Euclidean and Manhattan; ``.distances`` has the engine's own values.
         """
         target = Target(storage_type, collection)
-        return reading.nearest(self._providers, target, query_vector, limit, filters, query_text)
+        return reading.nearest(self._providers, target, query_vector, limit, filters, query_text, vector_name)
 
     @overload
     def copy(  # type: ignore[overload-overlap]  # a URI is a str and so an iterable, but one reference
@@ -342,7 +345,10 @@ class Operations:
     ) -> DataReference | BatchResult:
         """:meth:`copy`, then delete each original whose copy was checked.
 
-        An original that was stored anew meanwhile stays, and so does a record that is moved onto itself.
+        An original that was stored anew meanwhile stays, and so does a record that is moved onto itself. Of
+        those who move one record at the same moment, one succeeds; the others get ``KeyNotFoundError``, and
+        what they had copied by then stays. (S3 does not say whether a deletion found anything: there two
+        may succeed.)
         """
         job = copying.Job(Target(to, collection), overwrite, moving=True)
         return copying.copy(self._providers, job, source, key, progress)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from praval_storage.base import settings_of
 from praval_storage.display import WIDEST, Table, as_html, as_text, codes, counted, facts, folded, printable
 from praval_storage.options import options
 from praval_storage.provider_calls import took
 from praval_storage.provider_set import ProviderSet
-from praval_storage.settings import described
 
 MOST_BYTES = 5_000
 """Of details: those of later providers are left out."""
@@ -66,10 +66,7 @@ def _details(providers: ProviderSet, name: str) -> str:
     if provider is None:
         return ""
     known = {"can": ", ".join(provider.abilities())}
-    settings = (
-        () if options.stable_repr else described(getattr(provider, "settings", None), provider.secrets())
-    )
-    for setting in settings:
+    for setting in () if options.stable_repr else settings_of(provider):
         if setting.source != "default":
             known[setting.name] = f"{setting.value} ({setting.source})"
     if (error := providers.calls(name).error) and not options.stable_repr:

@@ -8,14 +8,15 @@ from threading import RLock
 from time import perf_counter
 from typing import TypeVar
 
-from praval_storage.base import BaseStorageProvider, HasCollections, Writer, boundary
-from praval_storage.display import printable
+from praval_storage.base import BaseStorageProvider, HasCollections, Writer, boundary, told
+from praval_storage.display import did_you_mean, printable
 from praval_storage.errors import (
     ConfigurationError,
     ProviderNotRegisteredError,
     StorageConnectionError,
     StorageError,
     UnsupportedOperationError,
+    text_of,
 )
 from praval_storage.provider_calls import Calls, Health, Statistics
 from praval_storage.read_only import reads_only, refusal
@@ -53,7 +54,7 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
         with self._lock:
             if name not in self._made:
                 if name not in self._factories:
-                    raise self._unknown(name)
+                    raise self.unknown(name)
                 provider = made(name, self._factories[name])
                 self._made[name] = reads_only(provider, name) if self.is_read_only(name) else provider
             return self._made[name]
@@ -141,20 +142,31 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
         """What changes the data of a storage type: every write of every operation goes through it."""
         return self.find(name, collection)
 
+    def unknown(self, name: str) -> ProviderNotRegisteredError:
+        """The error for a name that nothing is registered under, with what may have been meant."""
+        provider = "" if name in installed_names() else ", provider"  # of another package by its name alone
+        cure = did_you_mean(name, self, f"Add it: dm.register_provider({name!r}{provider}).")
+        return ProviderNotRegisteredError(
+            f"Provider {name!r} not registered", hint=f"{cure} Registered: {', '.join(self) or 'none'}"
+        )
+
     def require(self, name: str, capability: type[T], operation: str, collection: str | None = None) -> T:
         """The provider as an instance of a capability.
 
         Raises:
             UnsupportedOperationError: It lacks the capability; the text names the providers that have it.
+                None is made for that: each may have an error of its own.
         """
         provider = self.find(name, collection)
         if isinstance(provider, capability):
             return provider
-        able = [other for other in self if isinstance(self[other], capability)]
+        able = [other for other, ready in list(self._made.items()) if isinstance(ready, capability)]
+        unknown = ", ".join(other for other in self if other not in self._made)
         raise UnsupportedOperationError(
             f"Provider {name!r} cannot {operation}",
             provider=name,
-            hint=f"Of those registered, these can: {', '.join(able) or 'none'}",
+            hint=f"Of those registered, these can: {', '.join(able) or 'none'}"
+            f"{unknown and f'; not used yet, so not known: {unknown}'}",
         )
 
     def call(
@@ -178,8 +190,10 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
         started = perf_counter()
         try:
             detail = self.call(name, "health", None, self[name].health, again=False)
-        except (StorageError, ImportError) as error:
-            return Health("down", str(error), perf_counter() - started)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is why there is no answer
+            ready = self.made(name)
+            text = told(ready, error) if ready else text_of(error)
+            return Health("down", text, perf_counter() - started)
         return Health("up", detail, perf_counter() - started)
 
     def calls(self, name: str) -> Calls:
@@ -232,13 +246,6 @@ class ProviderSet(Mapping[str, BaseStorageProvider]):
                 f"A storage type is a str, not {type(name).__name__}",
                 hint=f"One of {', '.join(self) or 'none yet'}; is the order of the arguments right?",
             )
-
-    def _unknown(self, name: str) -> ProviderNotRegisteredError:
-        provider = "" if name in installed_names() else ", provider"  # of another package by its name alone
-        return ProviderNotRegisteredError(
-            f"Provider {name!r} not registered",
-            hint=f"Add it: dm.register_provider({name!r}{provider}). Registered: {', '.join(self) or 'none'}",
-        )
 
     def _noted(self, name: str, operation: str, key: str | None, work: Callable[[], T]) -> T:
         with self.calls(name).noted(operation, key), boundary(self[name], operation, key):

@@ -11,7 +11,7 @@ from sys import maxsize
 from time import perf_counter
 from typing import Any, BinaryIO
 
-from praval_storage.base import BaseStorageProvider, CanQuery, CanSearch, boundary
+from praval_storage.base import BaseStorageProvider, CanQuery, CanSearch, HasVectors, boundary
 from praval_storage.errors import (
     ConfigurationError,
     KeyNotFoundError,
@@ -67,8 +67,7 @@ def iter_query(
     providers: ProviderSet, target: Target, filters: Filters, batch_size: int, order_by: str | None
 ) -> Iterator[QueryResult]:
     """Every record that matches, in results of ``batch_size``, read on while they are taken."""
-    if _limit(batch_size) == 0:
-        raise ConfigurationError("batch_size must be at least 1")
+    _check_positive(batch_size, "batch_size")
     request = Scan(parse(filters), parse_order(order_by))
     provider = providers.require(target.storage_type, CanQuery, "stream a query", target.collection)
     return _batches(providers, provider, target, request, batch_size)
@@ -98,14 +97,16 @@ def nearest(
     limit: int,
     filters: Filters,
     query_text: str | None,
+    vector_name: str | None = None,
 ) -> SearchResult:
     """The records whose vectors are nearest to a vector or an embedded text."""
     where = parse(filters)
     if (query_vector is None) == (query_text is None):
         raise ConfigurationError("search needs either query_vector or query_text")
-    if not _limit(limit):
-        raise ConfigurationError("The limit of a search must be at least 1")
+    _check_positive(limit, "The limit of a search")
     provider = providers.require(target.storage_type, CanSearch, "search by vector", target.collection)
+    if vector_name is not None:
+        provider = _by(vector_name, providers, target, provider)
 
     def work() -> SearchResult:
         vector = provider.embed(query_text) if query_text is not None else query_vector
@@ -115,9 +116,24 @@ def nearest(
             _Later(providers, target),
             **_origin(target, found, limit),
             metric=provider.metric,
+            vector_name=vector_name,
         )
 
     return providers.call(target.storage_type, "search", None, work)
+
+
+def _by(name: str, providers: ProviderSet, target: Target, provider: CanSearch) -> CanSearch:
+    """The same provider with one of several vectors per record in mind."""
+    given: object = name  # notebooks are not type-checked
+    if not isinstance(given, str):
+        raise ConfigurationError(
+            f"vector_name is the name of a vector, not {type(given).__name__}",
+            hint="The numbers to look for are the query_vector",
+        )
+    if isinstance(provider, HasVectors):
+        return provider.with_vector(name)
+    providers.require(target.storage_type, HasVectors, "choose among vectors", target.collection)
+    return provider
 
 
 def save(provider: BaseStorageProvider, key: str, source: BinaryIO, into: Into) -> Into:
@@ -219,7 +235,8 @@ def _batches(
     while batch := providers.call(
         name, "iter_query", None, lambda: list(islice(rows, batch_size)), again=False
     ):
-        unreadable, tally.unreadable = tuple(tally.unreadable), []
+        unreadable = tuple(tally.unreadable)
+        tally.unreadable.clear()  # the same list as what still adds to it has
         plan = Plan({}, request.where.to_filters(), tally.rows, len(batch), unreadable=unreadable)
         found = Selection(batch, False, plan)
         yield QueryResult(batch, _Later(providers, target), **_origin(target, found, None))
@@ -228,6 +245,16 @@ def _batches(
 def _limit(limit: int | None) -> int | None:
     if limit is None:
         return None
-    if isinstance(limit, bool) or not hasattr(limit, "__index__") or int(limit) < 0:
+    if not _is_from(0, limit):
         raise ConfigurationError(f"limit must be an int >= 0 or None for all, not {limit!r}")
     return int(limit)
+
+
+def _check_positive(number: object, what: str) -> None:
+    if not _is_from(1, number):
+        raise ConfigurationError(f"{what} must be an int >= 1, not {number!r}")
+
+
+def _is_from(least: int, number: Any) -> bool:
+    """Whether it is an integer of any library, and large enough."""
+    return not isinstance(number, bool) and hasattr(number, "__index__") and int(number) >= least

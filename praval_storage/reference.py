@@ -56,7 +56,8 @@ class DataReference(str):
     ) -> Self:
         """A reference; nothing is checked before it is used."""
         self = str.__new__(cls, _uri(storage_type, key, collection))
-        known = (storage_type, key, metadata or {}, created_at, size, format, version, collection)
+        copied = _own(metadata) if metadata else {}
+        known = (storage_type, key, copied, created_at, size, format, version, collection)
         for name, value in zip(_FIELDS, known, strict=True):
             object.__setattr__(self, name, value)
         return self
@@ -76,7 +77,10 @@ class DataReference(str):
         Raises:
             ConfigurationError: The text is not a ``praval://`` URI.
         """
-        parts = urlsplit(uri)
+        try:
+            parts = urlsplit(uri)
+        except ValueError:  # no legal host: an open bracket, or what Unicode turns into a slash
+            parts = urlsplit("")
         if parts.scheme != SCHEME or not parts.netloc or len(parts.path) < 2:
             raise ConfigurationError(
                 f"{uri!r} is not a reference URI",
@@ -109,7 +113,7 @@ class DataReference(str):
         return cls(
             name.storage_type,
             name.key,
-            metadata=dict(values.get("metadata") or {}),
+            metadata=values.get("metadata"),
             created_at=datetime.fromisoformat(created_at) if created_at else None,
             size=values.get("size"),
             format=values.get("format"),
@@ -139,6 +143,18 @@ class DataReference(str):
 
 
 _FIELDS = tuple(each.name for each in fields(DataReference))
+_LEAVES = frozenset({str, int, float, bool, type(None), datetime})
+
+
+def _own(value: Any) -> Any:
+    """A copy that shares no dict, list or set with the original."""
+    if isinstance(value, dict):
+        return {name: item if type(item) in _LEAVES else _own(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [item if type(item) in _LEAVES else _own(item) for item in value]
+    if type(value) is tuple:
+        return tuple(map(_own, value))
+    return set(value) if isinstance(value, set) else value
 
 
 def _uri(storage_type: str, key: str, collection: str | None) -> str:

@@ -15,7 +15,8 @@ from typing import Any
 
 from praval_storage import providers
 from praval_storage.base import BaseStorageProvider
-from praval_storage.errors import ConfigurationError, ProviderNotRegisteredError, StorageError
+from praval_storage.display import did_you_mean
+from praval_storage.errors import ConfigurationError, ProviderNotRegisteredError, StorageError, text_of
 from praval_storage.settings import Environment
 
 Factory = Callable[[], BaseStorageProvider]
@@ -53,9 +54,9 @@ def provider_class(name: str) -> type[BaseStorageProvider]:
         )
     for point in offers.values():
         return _loaded(point)
-    raise ProviderNotRegisteredError(
-        f"Provider {name!r} not registered", hint=f"Known providers: {', '.join(provider_names())}"
-    )
+    known = provider_names()
+    hint = f"{did_you_mean(name, known)} Known providers: {', '.join(known)}".lstrip()
+    raise ProviderNotRegisteredError(f"Provider {name!r} not registered", hint=hint)
 
 
 def make_provider(
@@ -89,24 +90,32 @@ def made(name: str, factory: Factory) -> BaseStorageProvider:
     """What a function makes, for the provider that will have this name.
 
     Raises:
-        ConfigurationError: It raises what does not say what to do.
+        ConfigurationError: It raises what does not say what to do, or gives something else.
     """
     try:
-        return factory()
+        provider = factory()
     except (StorageError, ImportError):
         raise
     except Exception as error:
         raise ConfigurationError(
-            f"Provider {name!r} cannot be made: {type(error).__name__}: {error}"
+            f"Provider {name!r} cannot be made: {type(error).__name__}: {text_of(error)}"
         ) from error
+    given: object = provider  # notebooks are not type-checked
+    if not isinstance(given, BaseStorageProvider):
+        raise ConfigurationError(
+            f"The function registered as {name!r} gives no provider, but {type(given).__name__}",
+            hint="Return an instance of a BaseStorageProvider subclass",
+        )
+    return provider
 
 
 def _loaded(point: EntryPoint) -> type[BaseStorageProvider]:
     try:
         found = point.load()
     except Exception as error:  # importing somebody's package may raise anything
+        reason = f"{type(error).__name__}: {text_of(error)}"
         raise ConfigurationError(
-            f"Provider {point.name!r} of {_origin(point)} cannot be loaded: {type(error).__name__}: {error}",
+            f"Provider {point.name!r} of {_origin(point)} cannot be loaded: {reason}",
             hint="Repair or uninstall that package",
         ) from error
     if not (isinstance(found, type) and issubclass(found, BaseStorageProvider)):

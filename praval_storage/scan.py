@@ -45,6 +45,8 @@ class Scanned:
         index: The index that helped, in the backend's words.
         hint: What would make this faster.
         left_out: Says, once rows were read, what was passed over because it can be no record.
+        unreadable: Keys of records that the backend had to decide on by their data and could not decode; it
+            passes over them, and adds them here while rows are read.
     """
 
     rows: Iterable[Stored]
@@ -54,6 +56,7 @@ class Scanned:
     index: str | None = None
     hint: str | None = None
     left_out: Callable[[], str] = str
+    unreadable: list[str] = field(default_factory=list)
 
 
 class Neighbour(NamedTuple):

@@ -7,7 +7,7 @@ backend.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Protocol
 from praval_storage.errors import SerializationError
 from praval_storage.filters import EVERYTHING, Node, Order, sort_records
 from praval_storage.filters.paths import ROOTS
+from praval_storage.garbage import collection_paused
 from praval_storage.pushdown import restrict
 from praval_storage.records import Record, Stored
 from praval_storage.scan import Neighbour, Neighbours, Plan, Scan, Scanned
@@ -73,14 +74,15 @@ def select(source: Source, request: Scan, now: datetime) -> Selection:
     """The first ``request.limit`` matches in the wanted order."""
     started = perf_counter()
     scanned = source.scan(request)
-    tally = Tally()
+    tally = Tally(unreadable=scanned.unreadable)
     found = _matches(source, scanned, now, tally)
     order = "any" if request.order is None else "native"
     # One more than wanted tells whether the limit cut anything off.
     wanted = None if request.limit is None else request.limit + 1
     if request.order is not None and not scanned.ordered:
         order, found = "sorted", _sorted(source, found, request.order, wanted, tally)
-    rows = list(islice(found, wanted))
+    with collection_paused():
+        rows = list(islice(found, wanted))
     truncated = wanted is not None and len(rows) == wanted
     rows = rows[: request.limit]
     return Selection(rows, truncated, _plan(scanned, tally, len(rows), started, order))
@@ -89,7 +91,7 @@ def select(source: Source, request: Scan, now: datetime) -> Selection:
 def stream(source: Source, request: Scan, now: datetime) -> tuple[Iterator[Stored], Tally]:
     """Every match, read on while it is taken: flat memory unless an order has to be made here."""
     scanned = source.scan(request)
-    tally = Tally()
+    tally = Tally(unreadable=scanned.unreadable)
     found = _matches(source, scanned, now, tally)
     if request.order is not None and not scanned.ordered:
         found = _sorted(source, found, request.order, None, tally)
@@ -111,13 +113,15 @@ def search(source: SearchSource, vector: Any, where: Node, limit: int, now: date
     while True:
         answer = source.nearest(vector, where, wanted)
         exhausted = len(answer.rows) < wanted
-        rows = [row for row in answer.rows if _live(source, row.stored, answer.residual, now)]
+        tally = Tally(len(answer.rows))
+        decides = deciding(answer.residual, source.load, tally.unreadable)
+        rows = [row for row in answer.rows if not row.stored.expired(now) and decides(row.stored)]
         if exhausted or _settled(rows, limit, answer.rows[-1].score):
             break
         wanted *= 4
     rows.sort(key=lambda row: (-row.score, row.stored.key))
     found = rows[:limit]
-    plan = _plan(answer, Tally(len(answer.rows)), len(found), started, "native")
+    plan = _plan(answer, tally, len(found), started, "native")
     return SearchSelection(found, len(rows) > limit, plan)
 
 
@@ -130,8 +134,12 @@ class Tally:
 
 
 def _matches(source: Filler, scanned: Scanned, now: datetime, tally: Tally) -> Iterator[Stored]:
+    if scanned.residual == EVERYTHING:
+        yield from _unexpired(scanned.rows, now, tally)
+        return
     # What needs no body is decided first, so that only bodies that may match are fetched.
     split = restrict(scanned.residual, ROOTS - {"data"})
+    decides = deciding(split.residual, source.load, tally.unreadable)
     for chunk in _chunks(scanned.rows):
         tally.rows += len(chunk)
         rows = [row for row in chunk if not row.expired(now)]
@@ -140,17 +148,37 @@ def _matches(source: Filler, scanned: Scanned, now: datetime, tally: Tally) -> I
         if split.residual == EVERYTHING:
             yield from rows
             continue
-        for row in source.fill(rows):
-            if row is not None and _satisfies(source, row, split.residual, tally):
-                yield row
+        yield from filter(decides, (row for row in source.fill(rows) if row is not None))
 
 
-def _satisfies(source: Filler, row: Stored, residual: Node, tally: Tally) -> bool:
-    try:
-        return residual.matches(Record(row, source.load))
-    except SerializationError:
-        tally.unreadable.append(row.key)
-        return False
+def deciding(where: Node, load: Callable[[Stored], Any], unreadable: list[str]) -> Callable[[Stored], bool]:
+    """Tells of rows that have their bodies whether they match.
+
+    Data is decoded only where it decides. A row whose data cannot be decoded then matches nothing, and its
+    key is added to ``unreadable``.
+    """
+    if where == EVERYTHING:
+        return lambda _: True
+    split = restrict(where, ROOTS - {"data"})
+
+    def matches(row: Stored) -> bool:
+        record = Record(row, load)
+        if split.condition is not None and not split.condition.matches(record):
+            return False
+        try:
+            return split.residual.matches(record)
+        except SerializationError:
+            unreadable.append(row.key)
+            return False
+
+    return matches
+
+
+def _unexpired(rows: Iterable[Stored], now: datetime, tally: Tally) -> Iterator[Stored]:
+    for row in rows:
+        tally.rows += 1
+        if row.expires_at is None or not row.expired(now):
+            yield row
 
 
 def _chunks(rows: Iterable[Stored]) -> Iterator[list[Stored]]:
@@ -190,10 +218,6 @@ def _readable(source: Filler, row: Stored, tally: Tally) -> Record:
         tally.unreadable.append(row.key)
         return Record(row, lambda _: None)
     return record
-
-
-def _live(source: SearchSource, row: Stored, residual: Node, now: datetime) -> bool:
-    return not row.expired(now) and (residual == EVERYTHING or residual.matches(Record(row, source.load)))
 
 
 def _settled(rows: list[Neighbour], limit: int, last_score: float) -> bool:

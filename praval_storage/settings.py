@@ -211,7 +211,8 @@ def number(text: str) -> int:
         return int(text)
     except ValueError:
         hint = "Kubernetes sets it for a service of that name: unset it" if is_link(text) else None
-        raise ConfigurationError(f"must be a number, not {text!r}", hint=hint) from None
+        shown = "a URL" if "@" in text else repr(text)  # it may hold a password
+        raise ConfigurationError(f"must be a number, not {shown}", hint=hint) from None
 
 
 def yes_or_no(text: str) -> bool:
@@ -225,9 +226,38 @@ def yes_or_no(text: str) -> bool:
     return answer
 
 
+def check_no_url(setting: str, text: object, instead: str, sign: str = "://") -> None:
+    """Refuse a URL, or what may be one, where only a part of it is wanted: it may hold a password.
+
+    Args:
+        setting: Name of the setting, which is one that is shown.
+        text: What it is set to.
+        instead: The setting that takes URLs.
+        sign: What tells, as a regular expression.
+
+    Raises:
+        ConfigurationError: It is one. Nothing of it is shown.
+    """
+    if isinstance(text, str) and re.search(sign, text, re.DOTALL):
+        raise ConfigurationError(
+            f"{setting} holds a URL or credentials",
+            hint=f"{instead} takes a whole URL, with special characters of its password percent-encoded",
+        )
+
+
+def check_host(text: object, instead: str) -> None:
+    """Refuse a host that holds more than a host; see :func:`check_no_url`."""
+    check_no_url("host", text, instead, "://|.@")  # with @ at its start it is an abstract socket
+
+
 def is_link(text: str | None) -> bool:
     """Whether it is what Kubernetes and Docker set for a service: ``REDIS_PORT=tcp://10.0.0.1:6379``."""
     return (text or "").startswith("tcp://")
+
+
+def is_postgresql(url: str) -> bool:
+    """Whether a ``DATABASE_URL`` is for PostgreSQL: many programs have one of another database."""
+    return "://" not in url or url.startswith("postgres")
 
 
 def described(settings: object, secrets: Iterable[str] = ()) -> list[Setting]:

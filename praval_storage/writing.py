@@ -10,12 +10,14 @@ from typing import Any, NamedTuple
 from praval_storage.base import BaseStorageProvider, StorageResult, raise_failure
 from praval_storage.errors import (
     ConfigurationError,
+    InvalidKeyError,
     KeyNotFoundError,
 )
 from praval_storage.keys import new_key, validate_key
 from praval_storage.provider_set import ProviderSet
 from praval_storage.records import Draft, Stored
 from praval_storage.reference import DataReference
+from praval_storage.results import Outcome
 
 Metadata = Mapping[str, Any]
 Lifetime = float | timedelta | None
@@ -88,6 +90,20 @@ def named(reference: Reference) -> DataReference:
     name = given if isinstance(given, DataReference) else DataReference.from_uri(given)
     validate_key(name.key)
     return name
+
+
+def named_or_failed(reference: Reference) -> DataReference | Outcome:
+    """As :func:`named`, for one of many: a URI or key that is not legal is the failure of that one.
+
+    Raises:
+        ConfigurationError: It is not even text.
+    """
+    try:
+        return named(reference)
+    except (ConfigurationError, InvalidKeyError) as error:
+        if not isinstance(reference, str):
+            raise
+        return Outcome(getattr(reference, "key", None), None, error)
 
 
 def reference_to(target: Target, draft: Draft, result: StorageResult) -> DataReference:

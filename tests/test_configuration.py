@@ -241,6 +241,12 @@ def test_any_password_survives_being_joined_with_a_url(user: str | None, passwor
     assert chosen_pg.options()["password"] == password
 
 
+@pytest.mark.parametrize("load_env", [None, 7, "~nobody-of-this-name/.env"])
+def test_what_is_no_file_is_refused(load_env: Any) -> None:
+    with pytest.raises(ConfigurationError, match="load_env must be True, False or the path"):
+        get_data_manager(load_env=load_env)
+
+
 def test_what_kubernetes_sets_does_not_spoil_a_url() -> None:
     link = "tcp://10.0.0.1:1"
     cache = RedisSettings.from_env({"REDIS_URL": "redis://h:7/0", "REDIS_PORT": link})
@@ -260,6 +266,13 @@ def test_the_spellings_of_a_database_url(url: str) -> None:
 def test_a_database_url_of_another_database_is_not_ours(url: str) -> None:
     with from_environment({"DATABASE_URL": url}) as manager:
         assert "postgresql" not in manager.providers
+
+
+@pytest.mark.parametrize("url", ["mysql://u:p@h/d", "sqlite:///db.sqlite3"])
+def test_a_database_url_of_another_database_does_not_disturb_ours(url: str) -> None:
+    chosen = PostgreSQLSettings.from_env({"DATABASE_URL": url, "POSTGRES_HOST": "db"})
+    assert chosen == PostgreSQLSettings("db")
+    assert sources(chosen)["dsn"] == "DATABASE_URL, not used"
 
 
 def test_an_argument_goes_before_every_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -285,6 +298,9 @@ WRONG = [
     ("redis", {"REDIS_PORT": "abc"}, "REDIS_PORT", "abc"),
     ("redis", {"REDIS_PORT": "0"}, "REDIS_PORT", "65535"),
     ("redis", {"REDIS_PORT": "70000", "REDIS_DB": "1", "REDIS_HOST": "h"}, "REDIS_PORT", "70000"),
+    ("redis", {"REDIS_HOST": f"u:{SECRET}@h"}, "REDIS_HOST", "REDIS_URL"),
+    ("redis", {"REDIS_HOST": f"redis://:{SECRET}@h"}, "REDIS_HOST", "REDIS_URL"),
+    ("redis", {"REDIS_PORT": f"redis://:{SECRET}@h"}, "REDIS_PORT", "number"),
     ("redis", {"REDIS_DB": "-1", "REDIS_PORT": "7"}, "REDIS_DB", "-1"),
     ("redis", {"REDIS_SSL": "maybe"}, "REDIS_SSL", "yes or no"),
     ("redis", {"REDIS_URL": "http://cache", "REDIS_DB": "1"}, "REDIS_URL", "redis://"),
@@ -293,6 +309,9 @@ WRONG = [
     ("postgresql", {"POSTGRES_HOST": "h", "POSTGRES_PORT": "abc"}, "POSTGRES_PORT", "abc"),
     ("postgresql", {"POSTGRES_HOST": "h", "POSTGRES_PORT": "0"}, "POSTGRES_PORT", "65535"),
     ("postgresql", {"POSTGRES_HOST": "h", "POSTGRES_SSLMODE": "on"}, "POSTGRES_SSLMODE", "verify-full"),
+    ("postgresql", {"POSTGRES_HOST": f"u:{SECRET}@h"}, "POSTGRES_HOST", "DATABASE_URL"),
+    ("postgresql", {"POSTGRES_DB": f"postgresql://u:{SECRET}@h/d"}, "POSTGRES_DB", "DATABASE_URL"),
+    ("postgresql", {"DATABASE_URL": f"postgresql://u:x@{SECRET}@h/d"}, "DATABASE_URL", "percent-encoded"),
     ("postgresql", {"DATABASE_URL": f"postgresql://u:{SECRET}@[/d"}, "DATABASE_URL", "percent-encoded"),
     ("postgresql", {"DATABASE_URL": "postgresql://h/d", "POSTGRES_PORT": "0"}, "POSTGRES_PORT", "65535"),
     ("s3", {"AWS_S3_BUCKET": "s3://bucket"}, "AWS_S3_BUCKET", "name alone"),
@@ -306,6 +325,7 @@ WRONG = [
     ),
     ("qdrant", {"QDRANT_URL": f"ftp://u:{SECRET}@h"}, "QDRANT_URL", "http://"),
     ("qdrant", {"QDRANT_URL": "http://h", "QDRANT_API_KEY": f"{SECRET}\n"}, "QDRANT_API_KEY", "Strip"),
+    ("qdrant", {"QDRANT_PATH": f"http://u:{SECRET}@h"}, "QDRANT_PATH", "QDRANT_URL"),
     ("qdrant", {"QDRANT_COLLECTION": "a/b"}, "QDRANT_COLLECTION", "a/b"),
     ("qdrant", {"QDRANT_URL": "http://h", "QDRANT_PATH": "/v"}, "QDRANT_URL and QDRANT_PATH", "Both"),
     ("filesystem", {"PRAVAL_STORAGE_PATH": "/dev/null"}, "PRAVAL_STORAGE_PATH", "directory"),
@@ -328,6 +348,7 @@ def test_a_wrong_value_is_named_when_its_provider_is_used_and_harms_no_other(
         assert words in text
         assert caught.value.hint
         assert SECRET not in text + repr(caught.value)
+        assert SECRET not in repr(manager) + str(manager.doctor(timeout=5)) + str(manager.health())
         unnamed = {key for key in environ if key not in variable} - {"PRAVAL_STORAGE_PATH"}
         assert [key for key in unnamed if f"{key}:" in text] == []
         other = "qdrant" if name == "filesystem" else "filesystem"

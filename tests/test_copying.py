@@ -6,9 +6,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from textwrap import dedent
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -528,6 +530,40 @@ def test_a_move_keeps_what_somebody_stored_meanwhile(dm: DataManager) -> None:
     dm.move(references, to="busy").raise_for_errors()
     assert [dm.exists(reference) for reference in references] == [False, True]
     assert (dm.retrieve(references[1]), dm.retrieve_by_key("busy", "b")) == ("newer", 2)
+
+
+def test_who_moves_what_somebody_took_meanwhile_is_told(dm: DataManager) -> None:
+    class Slow(InMemoryProvider):
+        def put(self, items: Sequence[Item], *, overwrite: bool) -> list[StorageResult]:
+            dm.move("praval://first/b", to="second", key="taken")
+            return super().put(items, overwrite=overwrite)
+
+    dm.register_provider("slow", Slow())
+    references = dm.store_many({"a": 1, "b": 2}, "first").references
+    moved, failed = dm.move(references, to="slow")
+    assert moved.ok
+    assert isinstance(failed.error, KeyNotFoundError)
+    assert "its copy is under 'b' (provider 'first', move)" in str(failed.error)
+    assert dm.retrieve_by_key("second", "taken") == dm.retrieve_by_key("slow", "b") == 2
+
+
+@pytest.mark.parametrize("name", [name for name in RECORDS if name != "s3"])
+def test_of_two_who_move_a_record_at_once_one_has_it(name: str, request: pytest.FixtureRequest) -> None:
+    barrier = Barrier(2)
+
+    def move(dm: DataManager, turn: int, mover: int) -> bool:
+        barrier.wait(30)
+        try:
+            dm.move(DataReference(name, f"job{turn}"), to=name, key=f"of{mover}/job{turn}")
+        except KeyNotFoundError:
+            return False
+        return True
+
+    with DataManager({name: provider_of(name, request)}) as dm, ThreadPoolExecutor(2) as threads:
+        dm.store_many({f"job{turn}": turn for turn in range(10)}, name).raise_for_errors()
+        for turn in range(10):
+            movers = [threads.submit(move, dm, turn, mover) for mover in range(2)]
+            assert sorted(mover.result(30) for mover in movers) == [False, True]
 
 
 @pytest.mark.parametrize("overwrite", [True, False])

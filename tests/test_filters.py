@@ -24,6 +24,7 @@ from praval_storage.filters import (
     EVERYTHING,
     MAX_DEPTH,
     NOTHING,
+    OPERATORS,
     And,
     Compare,
     Node,
@@ -468,6 +469,14 @@ def test_pandas_values_compare_and_never_raise() -> None:
         ({"$orr": [{}]}, r"Unknown operator '\$orr' where a path belongs. Did you mean '\$or'"),
         ({"a": {"$elephant": 3}}, r"The operators are \$eq \$ne"),
         ({"a": {"$eq": 1, "b": 2}}, r"At path 'a': the operator '\$eq' and the field 'b' stand side by side"),
+        (
+            {"n": {"gt": 0}},
+            r"At path 'n': \{'gt': 0\} names.*Did you mean \{'\$gt': 0\}\?.*write 'n\.gt', or",
+        ),
+        ({"metadata": {"gte": 1, "lt": 2}}, r"'\$gte': 1, '\$lt': 2\}\?.*'metadata.gte' and 'metadata.lt'"),
+        ({"size": {"gt": 0}}, r"Did you mean \{'\$gt': 0\}\?$"),
+        ({"a": {"$not": {"in": [1]}}}, r"Did you mean \{'\$in': \[1\]\}\?"),
+        ({"$or": [{"a": {"exists": True}}]}, r"Did you mean \{'\$exists': True\}"),
         ({"a": {"b": {"$gt": 1}}}, r"At path 'a': an operator inside of a sub-document. Write 'a.b'"),
         ({"metadata": {"a": {"b": {"$gt": 1}}}}, r"Write 'metadata.a.b'"),
         ({"a": {"$or": [{"$gt": 1}]}}, r"At path 'a': '\$or' takes whole filters"),
@@ -521,6 +530,39 @@ def test_pandas_values_compare_and_never_raise() -> None:
 def test_mistakes_are_named(filters: Any, message: str) -> None:
     with pytest.raises(InvalidFilterError, match=message):
         parse(filters)
+
+
+class _NeverShown:
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr")
+
+
+@pytest.mark.parametrize("operand", [10**5_000, _NeverShown()], ids=["number", "other"])
+@pytest.mark.parametrize("operator", ["$prefix", "$regex", "$exists", "$not"])
+def test_an_operand_that_cannot_be_shown_is_refused_as_any_other(operator: str, operand: Any) -> None:
+    with pytest.raises(InvalidFilterError, match=rf"'{re.escape(operator)}' takes .* not \.\.\."):
+        parse({"x": {operator: operand}})
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([name.removeprefix("$") for name in OPERATORS]), st.integers(), min_size=1
+    ),
+    st.sampled_from(["n", "data.n", "metadata", "metadata.a.b"]),
+)
+def test_operators_without_their_sign_are_refused_and_can_be_meant(
+    document: dict[str, int], path: str
+) -> None:
+    with pytest.raises(InvalidFilterError, match=re.escape(f"'{Path.parse(path)}.{next(iter(document))}'")):
+        parse({path: document})
+    literal = parse({path: {"$eq": document}})
+    assert isinstance(literal, Compare)
+    assert literal.operand == document
+    assert parse(literal.to_filters()) == literal
+    for name, value in document.items():
+        assert parse({f"{path}.{name}": value}) == Compare(Path.parse(f"{path}.{name}"), "eq", value)
+    another = {**document, "other": 1}
+    assert parse({path: another}) == Compare(Path.parse(path), "eq", another)
 
 
 def test_a_frame_or_array_as_operand_is_refused() -> None:

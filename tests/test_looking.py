@@ -11,7 +11,7 @@ from custom_provider import MyCustomProvider
 from test_reprs import ALLOWED, HOSTILE, Tags
 
 from praval_storage import DataManager, DataReference, KeyNotFoundError, Look, Place, StorageError
-from praval_storage.errors import ProviderNotRegisteredError, UnsupportedOperationError
+from praval_storage.errors import InvalidKeyError, ProviderNotRegisteredError, UnsupportedOperationError
 from praval_storage.labels import caseless, containing, natural
 from praval_storage.looking.view import PATIENCE
 from praval_storage.places import Count, Seen
@@ -88,6 +88,8 @@ def test_without_a_place_the_providers_are_listed_and_nobody_is_asked(dm: DataMa
 def test_an_unknown_provider_and_one_that_lists_nothing_are_errors(dm: DataManager) -> None:
     with pytest.raises(ProviderNotRegisteredError, match="files, memory, redis, custom"):
         dm.ls("s3://lab/")
+    with pytest.raises(ProviderNotRegisteredError, match="Did you mean 'files'"):
+        dm.ls("File")
     with pytest.raises(ProviderNotRegisteredError):
         dm["s3"]
     with pytest.raises(UnsupportedOperationError, match="cannot list"):
@@ -140,20 +142,39 @@ def test_a_provider_is_read_by_key(dm: DataManager) -> None:
         files["nothing"]
     with pytest.raises(TypeError):
         iter(files)
-    with pytest.raises(TypeError):
-        iter(dm)  # type: ignore[call-overload]
+    assert list(dm) == ["files", "memory", "redis", "custom"]
+    assert ("files" in dm, "Files" in dm, 7 in dm) == (True, False, False)
     assert [place.label for place in files.ls().places] == ["datasets"]
     assert str(files.tree("datasets/", depth=1)).splitlines()[1] == "  part-1.json"
     assert repr(dm["redis"]) == "<redis: unknown, not used yet>"
+
+
+def test_a_place_that_a_completion_offers_is_no_key_and_says_how_to_list_it(dm: DataManager) -> None:
+    [place, *_] = dm["files"]._ipython_key_completions_()
+    with pytest.raises(InvalidKeyError, match=r"To see what is there: dm\['files'\]\.ls\('datasets/'\)$"):
+        dm["files"][place]
+    assert len(dm["files"].ls(place).references) == 12
+    with pytest.raises(KeyNotFoundError, match=r"dm\['memory'\]\.ls\('a:'\)$"):
+        dm["memory"]["a:"]
+    dm.store(1, "memory", "a:")
+    assert dm["memory"]["a:"] == 1
+    with pytest.raises(InvalidKeyError, match="segment ''"):
+        dm["files"]["/readme.txt"]
 
 
 def test_keys_are_completed_one_level_at_a_time(dm: DataManager, monkeypatch: pytest.MonkeyPatch) -> None:
     assert dm._ipython_key_completions_() == ["files", "memory", "redis", "custom"]
     assert dm["files"]._ipython_key_completions_() == ["datasets/", "readme.txt", "top"]
     typed(monkeypatch, "datasets/part-1")
-    assert dm["files"]._ipython_key_completions_() == [f"datasets/part-{n}.json" for n in range(1, 13)]
+    completed = [f"datasets/part-{n}.json" for n in (1, 10, 11, 12)]
+    assert dm["files"]._ipython_key_completions_() == completed
+    typed(monkeypatch, "dat")
+    assert dm["files"]._ipython_key_completions_() == ["datasets/"]
     typed(monkeypatch, "no/such")
-    assert dm["files"]._ipython_key_completions_() == ["datasets/", "readme.txt", "top"]
+    assert dm["files"]._ipython_key_completions_() == []
+    dm.store(1, "files", key="a:b")
+    typed(monkeypatch, "a:")  # no place ends so here, and the key is found all the same
+    assert dm["files"]._ipython_key_completions_() == ["a:b"]
 
 
 def test_a_completion_is_no_longer_than_what_is_useful(dm: DataManager) -> None:

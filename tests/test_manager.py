@@ -25,6 +25,7 @@ from praval_storage import (
     StorageError,
     UnsupportedOperationError,
 )
+from praval_storage.registry import provider_class
 from praval_storage.testing import InMemoryProvider
 
 
@@ -43,6 +44,18 @@ def test_the_message_of_the_guide_for_a_missing_provider(dm: DataManager) -> Non
     assert "first, second" in str(caught.value)
     assert "dm.register_provider('postgresql', provider)" in str(caught.value)
     assert isinstance(caught.value, ProviderNotRegisteredError)
+
+
+@pytest.mark.parametrize("name", ["First", "firts", "FIRST", "first_"])
+def test_a_name_that_is_nearly_right_is_asked_about(dm: DataManager, name: str) -> None:
+    for work in (lambda: dm.query(name), lambda: dm.store(1, name), lambda: dm[name]):
+        with pytest.raises(ProviderNotRegisteredError, match="Did you mean 'first'") as caught:
+            work()
+        assert "register_provider" not in str(caught.value)
+    with pytest.raises(
+        ProviderNotRegisteredError, match=r"Did you mean 'postgresql'\? Known providers: files"
+    ):
+        provider_class("postgres")
 
 
 def test_registering_adds_and_replaces_and_closes(dm: DataManager) -> None:
@@ -208,7 +221,7 @@ def test_mistakes_are_found_before_a_provider_is_asked() -> None:
         lambda: manager.query("none", {}, order_by="a..b"),
         lambda: manager.search("none", [1.0], filters={"$nor": []}),
         lambda: manager.search("none", [1.0], limit=0),
-        lambda: manager.retrieve_many(["none/k"]),
+        lambda: manager.retrieve_many([7]),  # type: ignore[list-item]
         lambda: manager.delete_many([DataReference("none", "k"), None]),  # type: ignore[list-item]
         lambda: manager.store_many("text", "none"),
     ]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 from custom_provider import MyCustomProvider, MyQueryableProvider
-from tiny_providers import Careless, Cupboard, Reporting, record
+from tiny_providers import Careless, Cupboard, Reporting, Tracked, record
 
 from praval_storage import (
     ConfigurationError,
@@ -16,7 +16,10 @@ from praval_storage import (
     InvalidKeyError,
     ProviderNotRegisteredError,
     StorageError,
+    StorageResult,
+    StorageTimeoutError,
     UnsupportedOperationError,
+    batches,
 )
 from praval_storage.testing import InMemoryProvider
 
@@ -172,5 +175,59 @@ def test_the_guides_query_gives_values_without_keys() -> None:
     assert len(manager.query("custom", limit=None)) == 5
     with pytest.raises(UnsupportedOperationError, match="cannot be ordered"):
         manager.query("custom", order_by="n")
-    with pytest.raises(UnsupportedOperationError, match="these can: able"):
+    with pytest.raises(UnsupportedOperationError, match=r"these can: able$"):
         manager.list("custom")
+
+
+def test_what_cannot_be_made_does_not_stand_in_for_what_cannot_be_done() -> None:
+    made: list[str] = []
+    manager = DataManager({"custom": MyCustomProvider({}), "able": InMemoryProvider()})
+    manager.register_provider("lazy", lambda: made.append("lazy") or InMemoryProvider())  # type: ignore[func-returns-value]
+    with pytest.raises(UnsupportedOperationError, match=r"can: able; not used yet, so not known: lazy$"):
+        manager.list("custom")
+    assert not made
+
+
+@pytest.mark.parametrize("failure", [ConnectionError, TimeoutError])
+@pytest.mark.parametrize("what", ["store_many", "retrieve_many", "delete_many"])
+def test_a_server_that_has_gone_or_hangs_is_not_asked_again_for_what_is_left(
+    monkeypatch: pytest.MonkeyPatch, what: str, failure: type[Exception]
+) -> None:
+    class Leaving(Tracked):
+        def remove(self, keys: Sequence[str]) -> list[bool]:
+            self._fail()
+            return super().remove(keys)
+
+    monkeypatch.setattr(batches, "CHUNK", 2)
+    provider = Leaving(failure("nobody there"))
+    manager = DataManager({"remote": provider})
+    keys = [f"k{number}" for number in range(6)]
+    if what == "store_many":
+        outcomes = manager.store_many(dict.fromkeys(keys, 1), "remote")
+    else:
+        outcomes = getattr(manager, what)([DataReference("remote", key) for key in keys])
+    assert provider.calls == 1
+    assert [outcome.key for outcome in outcomes] == keys
+    assert [str(outcome.error).count("nobody there") for outcome in outcomes] == [1] * 6
+
+
+def test_a_simple_provider_that_hangs_is_asked_once_and_its_error_names_one_key() -> None:
+    asked: list[str] = []
+
+    class Hanging(MyCustomProvider):
+        def store(self, key: str, data: Any, metadata: dict[str, Any]) -> StorageResult:
+            asked.append(key)
+            raise TimeoutError("no answer")
+
+        def retrieve(self, key: str) -> Any:
+            asked.append(key)
+            raise TimeoutError("no answer")
+
+    manager = DataManager({"plain": Hanging({})})
+    for outcomes in (
+        manager.store_many({"a": 1, "b": 2, "c": 3}, "plain"),
+        manager.retrieve_many([DataReference("plain", key) for key in "abc"]),
+    ):
+        errors = [outcome.error for outcome in outcomes]
+        assert [isinstance(error, StorageTimeoutError) and error.key for error in errors] == ["a", None, None]
+    assert asked == ["a", "a"]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, ClassVar
 
 import pytest
 from custom_provider import MyCustomProvider
 from tiny_providers import Tracked
 
 from praval_storage import (
+    BaseStorageProvider,
+    ConfigurationError,
     DataManager,
     KeyNotFoundError,
     ProviderNotRegisteredError,
@@ -143,3 +146,75 @@ def test_calls_are_logged_without_data(dm: DataManager, caplog: pytest.LogCaptur
     assert "first store 'k': ok" in caplog.text
     assert "first retrieve 'missing': failed" in caplog.text
     assert "private" not in caplog.text
+
+
+class _MuteError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+class _Odd(MyCustomProvider):
+    """Fails in ways that make telling of it fail."""
+
+    errors: ClassVar = {}
+
+    def __init__(self, error: Exception, secrets: Callable[[], Iterable[str]]) -> None:
+        super().__init__({})
+        self.error, self._secrets = error, secrets
+
+    def health(self) -> str:
+        raise self.error
+
+    def secrets(self) -> Iterable[str]:
+        return self._secrets()
+
+
+def _broken() -> Iterator[str]:
+    yield from ()
+    raise RuntimeError("no secrets")
+
+
+@pytest.mark.parametrize(
+    "error, secrets, expected",
+    [
+        (_MuteError(), tuple, "str() failed"),
+        (ValueError("s3cret x"), lambda: [None, "", "s3cret"], "*** x"),
+        (ValueError("s3cret x"), _broken, "is not shown"),
+    ],
+)
+@pytest.mark.parametrize("table", [{}, BaseStorageProvider.errors])
+def test_whatever_a_provider_fails_with_health_and_doctor_say_so(
+    error: Exception, secrets: Any, expected: str, table: Any
+) -> None:
+    provider = _Odd(error, secrets)
+    type(provider).errors = table
+    manager = DataManager({"odd": provider})
+    for found in (manager.health()["odd"].detail, manager.doctor()["odd"].reason):
+        assert expected in found
+        assert "s3cret" not in found
+
+
+def test_a_function_that_gives_no_provider_says_so() -> None:
+    manager = DataManager()
+    manager.register_provider("fw", lambda: 5)  # type: ignore[arg-type, return-value]
+    with pytest.raises(ConfigurationError, match="'fw' gives no provider, but int"):
+        manager.store(1, "fw", "k")
+    assert "gives no provider" in manager.health()["fw"].detail
+
+    def mute() -> BaseStorageProvider:
+        raise _MuteError
+
+    manager.register_provider("mute", mute)
+    assert "str() failed" in manager.health()["mute"].detail
+
+
+def test_a_store_that_says_nothing_is_told_what_it_should_say() -> None:
+    class Silent(MyCustomProvider):
+        def store(self, key: str, data: Any, metadata: dict[str, Any]) -> Any:
+            super().store(key, data, metadata)
+
+    manager = DataManager({"silent": Silent({})})
+    with pytest.raises(StorageError, match=r"must return a StorageResult, not NoneType.*'silent'"):
+        manager.store(1, "silent", "k")
+    [outcome] = manager.store_many([1], "silent")
+    assert "StorageResult" in str(outcome.error)

@@ -46,6 +46,8 @@ NO_URIS = [
     "praval://filesystem",
     "praval://filesystem/",
     "http://praval/filesystem/key",
+    "praval://[bad/x",
+    "praval://filesystem\uff0fx/k",
 ]
 
 
@@ -67,6 +69,19 @@ def test_uri_is_percent_encoded_and_reads_back(uri: str, reference: DataReferenc
     assert reference.uri == uri
     assert DataReference.from_uri(uri) == reference
     assert str(reference) == uri
+
+
+def test_a_reference_shares_nothing_with_the_metadata_it_was_made_from() -> None:
+    metadata: dict[str, Any] = {"tags": ["a"], "in": {"to": [{"n": 1}]}, "pair": ([1], {2}), "n": 1}
+    expected = copy.deepcopy(metadata)
+    made = DataReference("redis", "k", metadata)
+    again = DataReference.from_dict({"uri": made.uri, "metadata": metadata})
+    metadata["tags"].append("b")
+    metadata["in"]["to"][0]["n"] = 2
+    metadata["pair"][0].append(2)
+    metadata["pair"][1].add(3)
+    metadata["new"] = 1
+    assert made.metadata == again.metadata == expected
 
 
 @given(names, keys, st.none() | names)

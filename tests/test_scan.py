@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from praval_storage import DataManager, SerializationError
 from praval_storage.providers import FileSystemProvider
 from praval_storage.records import Stored
+from praval_storage.scan import Scan, Scanned
 from praval_storage.selection import CHUNK_BYTES
 from praval_storage.testing import InMemoryProvider
 
@@ -68,3 +71,40 @@ def test_few_large_records_are_held_at_a_time_and_many_small_ones(length: int, a
             dm.store("x" * length, "memory", f"k{number}.txt")
         assert sum(len(batch) for batch in dm.iter_query("memory", {"data": {"$exists": True}})) == sum(asked)
     assert provider.asked == asked
+
+
+class Watching(InMemoryProvider):
+    """Notes whether there is garbage collection while its rows are taken; they may be broken off."""
+
+    def __init__(self, *, breaks: bool) -> None:
+        super().__init__()
+        self.breaks = breaks
+        self.collected: list[bool] = []
+
+    def scan(self, request: Scan) -> Scanned:
+        return Scanned(self._taken(request), residual=request.where)
+
+    def _taken(self, request: Scan) -> Iterator[Stored]:
+        for row in super().scan(request).rows:
+            self.collected.append(gc.isenabled())
+            yield row
+            if self.breaks:
+                raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+@pytest.mark.parametrize("enabled", [True, False])
+def test_garbage_is_not_looked_for_among_the_rows_while_they_are_read(breaks: bool, enabled: bool) -> None:
+    provider = Watching(breaks=breaks)
+    dm = DataManager({"memory": provider})
+    for place in range(3):
+        dm.store(place, "memory")
+    was = gc.isenabled()
+    try:
+        (gc.enable if enabled else gc.disable)()
+        with pytest.raises(KeyboardInterrupt) if breaks else nullcontext():
+            dm.query("memory", limit=None)
+        assert gc.isenabled() is enabled
+    finally:
+        (gc.enable if was else gc.disable)()
+    assert provider.collected == [False] * (1 if breaks else 3)

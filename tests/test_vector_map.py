@@ -330,8 +330,10 @@ def foreign() -> Iterator[DataManager]:
 
 def test_of_several_vectors_one_is_chosen_by_name(foreign: DataManager) -> None:
     first = foreign.vector_map("vec", "topic")
-    assert (first.vector, first.size, first.metric) == ("title", 3, "dot")
-    assert sorted(first.vectors) == ["body", "pages", "title"]
+    assert (first.vector, first.size, first.metric) == ("body", 4, "euclid")
+    assert first.vectors == ("body", "pages", "title")
+    title = foreign.vector_map("vec", "topic", vector="title")
+    assert (title.vector, title.size, title.metric) == ("title", 3, "dot")
     body = foreign.vector_map("vec", "topic", vector="body")
     assert (body.vector, body.size, body.metric) == ("body", 4, "euclid")
     assert body.fields == ["geo.city", "topic"]

@@ -27,6 +27,7 @@ from praval_storage.base.items import Item, StorageResult, raise_failure
 from praval_storage.base.marks import changes, is_changing
 from praval_storage.base.provider import BaseStorageProvider, ErrorMap, boundary, translate
 from praval_storage.base.record_provider import RecordProvider
+from praval_storage.base.telling import settings_of, told
 
 __all__ = [
     "BaseStorageProvider",
@@ -49,5 +50,7 @@ __all__ = [
     "changes",
     "is_changing",
     "raise_failure",
+    "settings_of",
+    "told",
     "translate",
 ]

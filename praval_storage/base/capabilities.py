@@ -203,6 +203,14 @@ class CanBrowse(BaseStorageProvider):
     def home(self) -> str:
         """Path of the place where the records of this provider are, those with no collection named."""
 
+    def place_of(self, keys: str) -> str | None:
+        """Path of the place of this provider's own keys that begin so; ``None`` = no place is just those."""
+        return self.home() + keys
+
+    def key_at(self, path: str) -> tuple[str | None, str]:
+        """The collection (``None`` = the provider's own) and the key of a path; ``""`` = no record has it."""
+        return None, path if self.place_of(path) == path else ""
+
     @abstractmethod
     def look(self, request: Look) -> Seen:
         """One page of a place: one bounded piece of work, a place that is not there being empty.

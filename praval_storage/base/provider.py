@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 
 from praval_storage.base.items import StorageResult
 from praval_storage.base.marks import changes
+from praval_storage.base.telling import told
 from praval_storage.diagnosis import Checkup
 from praval_storage.display import WIDEST, as_html, facts
 from praval_storage.errors import (
@@ -185,7 +186,7 @@ class BaseStorageProvider(ABC):
                     )
                 if not overwrite and self._find(draft.key) is not None:
                     raise KeyExistsError("The key exists and overwrite=False")
-                return self.store(draft.key, _value(draft.data), dict(draft.metadata))
+                return _checked(self.store(draft.key, _value(draft.data), dict(draft.metadata)))
         except StorageError as error:
             return StorageResult(success=False, key=draft.key, error=error)
 
@@ -202,6 +203,16 @@ class BaseStorageProvider(ABC):
                 return Stored(key, "object", data=self.retrieve(key))
         except KeyNotFoundError:
             return None
+
+
+def _checked(result: object) -> StorageResult:
+    """What a provider says of a write; those of others may forget to say anything."""
+    if isinstance(result, StorageResult):
+        return result
+    raise StorageError(
+        f"store() of the provider must return a StorageResult, not {type(result).__name__}",
+        hint="Whether the record is stored is not known",
+    )
 
 
 def _value(data: Any) -> Any:
@@ -226,9 +237,6 @@ def translate(provider: BaseStorageProvider, error: Exception) -> StorageError:
     """The error of ours a driver error stands for; what the provider does not list is raised as it is."""
     for driver_error, ours in provider.errors.items():
         if isinstance(error, driver_error):
-            text = str(error) or type(error).__name__
-            for secret in provider.secrets():
-                text = text.replace(secret, "***")
             cure = next((cure for kind, cure in provider.cures.items() if isinstance(error, kind)), None)
-            return ours(f"{type(error).__name__}: {text}", hint=cure)
+            return ours(f"{type(error).__name__}: {told(provider, error)}", hint=cure)
     raise error

@@ -9,7 +9,7 @@ from praval_storage.errors import InvalidKeyError, KeyExistsError, StorageError
 from praval_storage.keys import validate_key
 from praval_storage.reference import DataReference
 from praval_storage.results import Outcome
-from praval_storage.writing import Reference, Target, named
+from praval_storage.writing import Reference, Target, named_or_failed
 
 
 class Parcel(NamedTuple):
@@ -23,7 +23,7 @@ def addressed(
     target: Target, references: Iterable[Reference], key: Callable[[DataReference], str] | None
 ) -> list[Parcel | Outcome]:
     """For each reference its parcel, or why it gets none. The same record twice is one parcel."""
-    names = [_named(reference) for reference in references]
+    names = [named_or_failed(reference) for reference in references]
     originals = {name for name in names if isinstance(name, DataReference)}
     claimed: dict[str, DataReference] = {}
     entries: list[Parcel | Outcome] = []
@@ -44,13 +44,6 @@ def addressed(
 def failed(parcels: Iterable[Parcel], error: StorageError) -> dict[str, Outcome]:
     """The same failure for several records, by the keys of their copies."""
     return {parcel.key: Outcome(parcel.reference.key, None, error) for parcel in parcels}
-
-
-def _named(reference: Reference) -> DataReference | Outcome:
-    try:
-        return named(reference)
-    except InvalidKeyError as error:
-        return Outcome(getattr(reference, "key", None), None, error)
 
 
 def _check_free(

@@ -134,7 +134,11 @@ class Route:
         return not self.job.moving or not is_twin or self._is_itself(loaded)
 
     def finish(self, copied: Sequence[Loaded], outcomes: Outcomes) -> None:
-        """After a move, delete the originals that are still what was copied; what stays has failed."""
+        """After a move, delete the originals that are still what was copied.
+
+        What cannot be deleted has failed; so has what somebody else took or deleted first: of those who move
+        the same record at once, one is told that it worked.
+        """
         old = {
             loaded.stored.key: loaded
             for loaded in copied
@@ -143,11 +147,19 @@ class Route:
         try:
             rows = self.read(self.source, [*old], bodies=False)
             same = [row.key for row in rows if row and version(row) == version(old[row.key].stored)]
-            if same:
-                remover = self._providers.writer(*self.source.target)
-                self.call(self.source, same, lambda: remover.remove(same))
+            taken = old.keys() - {row.key for row in rows if row}
+            taken |= {key for key, was_there in zip(same, self._removed(same), strict=True) if not was_there}
         except StorageError as error:  # the copies are there: to do all of it again would not help
             outcomes |= failed([loaded.parcel for loaded in old.values()], error)
+            return
+        for parcel in (old[key].parcel for key in taken):
+            with self.noting(outcomes, self.source, parcel):
+                raise _taken(parcel.key)
+
+    def _removed(self, keys: Sequence[str]) -> Sequence[bool]:
+        remover = self._providers.writer(*self.source.target)
+        # A second attempt could not tell what the first one deleted from what somebody else did.
+        return self.call(self.source, keys, lambda: remover.remove(keys), again=False) if keys else ()
 
     def _is_itself(self, loaded: Loaded) -> bool:
         return self.source.provider is self.target.provider and loaded.stored.key == loaded.parcel.key
@@ -161,6 +173,13 @@ def as_result(found: Stored) -> StorageResult:
 def version(stored: Stored) -> tuple[datetime | None, str | None]:
     """What changes whenever a record is written."""
     return stored.updated_at, stored.version
+
+
+def _taken(key: str) -> StorageError:
+    return KeyNotFoundError(
+        f"Somebody else moved or deleted the record while it was moved; its copy is under {key!r}",
+        hint="Delete the copy unless you want both",
+    )
 
 
 def vanished(loaded: Loaded) -> StorageError:

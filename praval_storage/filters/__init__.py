@@ -28,7 +28,9 @@ objects; a number is also a position in a list. A field with a dot in its name c
 =====================  ==================================================================================
 
 A path is missing when it finds nothing at all. For ``created_at`` and ``updated_at`` operands are times: a
-naive datetime or an ISO 8601 string without offset is taken as UTC, a date as its first moment.
+naive datetime or an ISO 8601 string without offset is taken as UTC, a date as its first moment. The columns
+of a table that somebody else made have types as well, by which operands are read: such times for timestamps,
+ISO dates for dates, floats as they are written for decimals, texts for UUIDs; and a name with a dot is found.
 """
 
 from praval_storage.filters.grammar import OPERATORS, Filters, parse

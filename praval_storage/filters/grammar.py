@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from praval_storage.display import did_you_mean
 from praval_storage.errors import InvalidFilterError
 from praval_storage.filters.nodes import EVERYTHING, And, Compare, Node, Not, Or, conjunction
 from praval_storage.filters.operands import COMPARISONS, check_depth, prepare, shown
-from praval_storage.filters.paths import Path
+from praval_storage.filters.paths import TREE_ROOTS, Path
 
 LOGICAL = ("$and", "$or", "$not")
 OPERATORS = COMPARISONS + LOGICAL
@@ -68,8 +68,7 @@ def _misplaced(name: str, value: object) -> InvalidFilterError:
 
 
 def _unknown(name: str, where: str) -> InvalidFilterError:
-    close = difflib.get_close_matches(name.lower(), OPERATORS, n=1, cutoff=0.6)
-    hint = f"Did you mean {close[0]!r}?" if close else f"The operators are {' '.join(OPERATORS)}"
+    hint = did_you_mean(name, OPERATORS, f"The operators are {' '.join(OPERATORS)}")
     return InvalidFilterError(f"Unknown operator {name!r} {where}", hint=hint)
 
 
@@ -131,8 +130,21 @@ def _has_operators(path: Path, value: Mapping[Any, Any]) -> bool:
             hint="Use {'$eq': {...}} to compare with a sub-document, or a longer path for its field",
         )
     if not names:
+        _refuse_forgotten_sign(path, value)
         _refuse_nested_operator(str(path), value, 0)
     return bool(names)
+
+
+def _refuse_forgotten_sign(path: Path, value: Mapping[Any, Any]) -> None:
+    if not value or any(f"${name}" not in OPERATORS for name in value):
+        return
+    fields = " and ".join(f"'{path}.{name}'" for name in value)
+    literally = f" To mean it literally, write {fields}, or {{'$eq': {{...}}}}"
+    raise InvalidFilterError(
+        f"At path '{path}': {shown(dict(value))} names operators without their '$'",
+        hint=f"Did you mean {shown({f'${name}': operand for name, operand in value.items()})}?"
+        + (literally if path.root in TREE_ROOTS else ""),
+    )
 
 
 def _refuse_nested_operator(where: str, document: Mapping[Any, Any], depth: int) -> None:

@@ -177,5 +177,8 @@ def _wrong(path: Path, name: str, expected: str, operand: object) -> InvalidFilt
 
 def shown(value: object) -> str:
     """A value short enough for a message."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - Python refuses to print very long integers, and others what they like
+        return "..."
     return text if len(text) <= 60 else f"{text[:57]}..."

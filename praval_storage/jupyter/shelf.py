@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any, NamedTuple
 
-from praval_storage.base import BaseStorageProvider
+from praval_storage.base import BaseStorageProvider, HasVectors
 from praval_storage.errors import StorageError, UnsupportedOperationError
 from praval_storage.filters import EVERYTHING
 from praval_storage.jupyter.outline import Looker
@@ -95,4 +95,10 @@ def shelf(result: RowSequence[Any]) -> tuple[DataManager, Looker]:
     def look(_: str, request: Look) -> Seen:
         return replace(held.look(request), collection=result.collection) if not request.path else Seen()
 
-    return DataManager({name: providers[name]}), look
+    return DataManager({name: _searched(providers[name], result)}), look
+
+
+def _searched(provider: BaseStorageProvider, result: RowSequence[Any]) -> BaseStorageProvider:
+    """The provider, with the vector in mind by which a search compared: what is near is so by it as well."""
+    which = result.vector_name if isinstance(result, SearchResult) else None
+    return provider if which is None or not isinstance(provider, HasVectors) else provider.with_vector(which)

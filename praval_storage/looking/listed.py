@@ -19,6 +19,7 @@ from praval_storage.display import (
 )
 from praval_storage.filters import parse, parse_order
 from praval_storage.looking.pages import look
+from praval_storage.looking.single import or_single
 from praval_storage.looking.where import Where
 from praval_storage.places import Look, Place, Seen
 from praval_storage.provider_set import ProviderSet
@@ -149,12 +150,14 @@ def ls(
     """The first page of a place."""
     if not where.storage_type:
         return Listed(where, _all(providers), lambda _: Listed(where, Seen(), lambda _: NotImplemented))
-    request = Look(where.path, text, parse(filters), parse_order(order_by), limit, delimiter=delimiter)
+    matching = parse(filters)
+    request = Look(where.path, text, where.also(matching), parse_order(order_by), limit, delimiter=delimiter)
 
     def page(token: str | None) -> Listed:
         return Listed(where, look(providers, where.storage_type, replace(request, token=token)), page)
 
-    return page(None)
+    seen = look(providers, where.storage_type, request)
+    return Listed(where, or_single(providers, where, replace(request, where=matching), seen), page)
 
 
 def _all(providers: ProviderSet) -> Seen:

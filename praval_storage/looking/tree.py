@@ -95,7 +95,9 @@ class _Grower:
             return Branch(branch.name, branch.note, more=True)
         self._left -= 1
         try:
-            seen = look(self._providers, where.storage_type, replace(self._page, path=where.path))
+            seen = look(
+                self._providers, where.storage_type, replace(self._page, path=where.path, where=where.also())
+            )
         except (StorageError, ImportError) as error:
             return Branch(branch.name, f"{type(error).__name__}: {printable(str(error), 200)}")
         inner = [self._place(place, seen, where.storage_type, depth) for place in seen.places]

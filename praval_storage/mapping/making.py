@@ -66,6 +66,8 @@ def vector_map(providers: ProviderSet, target: Target, wish: Wish) -> VectorMap:
         return found, _read(found)
 
     found, rows = providers.call(target.storage_type, "vector_map", None, work)
+    if len(found.vectors) > 1:
+        provider = provider.with_vector(found.vector)  # what is near is so by the vector that is drawn
     made = _made(target, found, rows, _Near(providers, target, provider))
     if where != EVERYTHING:
         made = replace(made, filters=where.to_filters(), notes=[*made.notes, *_cut(found)])

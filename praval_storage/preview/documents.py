@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -42,19 +42,21 @@ def value(data: Any, scope: Scope) -> Seen:
         return images.image(data)
     if library == "numpy" and hasattr(data, "shape") and data.shape:
         return arrays.array(data)
-    if isinstance(data, Mapping) and data.get(VECTOR) is not None and _vectors(data[VECTOR]):
-        return _with_vector(data)
+    if isinstance(data, Mapping) and (fields := _vector_fields(data)):
+        return _with_vector(data, fields)
     if tables.is_table(data):
         return Seen("json", {}, (), [tables.objects(data, scope)])
-    drawn = [line for name, line, _ in _lines(data) if line is not None] if _is_long(data) else []
+    drawn = [line for name, line, _ in _lines(VECTOR, data) if line is not None] if _is_long(data) else []
     return Seen("json", {}, (), [tree(data), *drawn])
 
 
 def with_vector(seen: Seen, numbers: Any) -> Seen:
-    """The same with a line for the vector that the backend keeps apart."""
+    """The same with the vector that the backend keeps apart, and a line for it where there is none yet."""
     if not is_vector(numbers):
         return seen
-    [(_, line, words)] = _lines(numbers)
+    if seen.kind == "vector":  # with all the lines there are
+        return replace(seen, vector=numbers)
+    [(_, line, words)] = _lines(VECTOR, numbers)
     parts = seen.parts if line is None else [*seen.parts, line]
     return replace(seen, facts={**seen.facts, **words}, parts=parts, vector=numbers)
 
@@ -84,21 +86,34 @@ def closed(text: str) -> str:
     return text[:end] + brackets
 
 
-def _with_vector(data: Mapping[str, Any]) -> Seen:
-    rest = {name: field for name, field in data.items() if name != VECTOR}
-    lines = _lines(data[VECTOR])
+def _vector_fields(data: Mapping[str, Any]) -> list[str]:
+    """The fields with vectors; beside a ``vector`` of the user's own they stand under ``_vector``."""
+    return [name for name, field in data.items() if str(name).lstrip("_") == VECTOR and _vectors(field)]
+
+
+def _with_vector(data: Mapping[str, Any], fields: Collection[str]) -> Seen:
+    rest = {name: _undrawn(field) if name in fields else field for name, field in data.items()}
+    rest = {name: field for name, field in rest.items() if name not in fields or field}
+    lines = [line for name in fields for line in _lines(name, data[name])]
     facts = {
         f"{name} {word}".strip() if len(lines) > 1 else word: text
         for name, _, words in lines
         for word, text in words.items()
     }
-    numbers = data[VECTOR] if len(lines) == 1 else None
+    only = [data[name] for name in fields if not isinstance(data[name], Mapping)]
     parts: list[Part] = [*([tree(rest)] if rest else []), *(line for _, line, _ in lines if line is not None)]
-    return Seen("vector", facts, (), parts, numbers)
+    return Seen("vector", facts, (), parts, only[0] if only and len(lines) == 1 else None)
 
 
-def _lines(vector: Any) -> list[tuple[str, Any, dict[str, str]]]:
-    named = vector if isinstance(vector, Mapping) else {VECTOR: vector}
+def _undrawn(vectors: Any) -> dict[str, Any]:
+    """Those of several vectors that are no line: sparse ones, and lists of vectors."""
+    if not isinstance(vectors, Mapping):
+        return {}
+    return {name: vector for name, vector in vectors.items() if not is_vector(vector)}
+
+
+def _lines(field: str, vector: Any) -> list[tuple[str, Any, dict[str, str]]]:
+    named = vector if isinstance(vector, Mapping) else {field: vector}
     return [
         (str(name), *arrays.line(str(name), numbers)) for name, numbers in named.items() if is_vector(numbers)
     ]

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
-from praval_storage.base import CanSearch, HasVectors
 from praval_storage.cells import bare
-from praval_storage.display import printable, size_text, time_text
-from praval_storage.errors import StorageError
-from praval_storage.filters import EVERYTHING
+from praval_storage.display import size_text, time_text
 from praval_storage.preview import arrays, binary, documents, images, parquet, pickles, tables, texts
 from praval_storage.preview.beginning import IN_FULL, Beginning, Scope, read
 from praval_storage.preview.formats import check_format, in_format, labels
-from praval_storage.preview.parts import Nearest, Neighbour
-from praval_storage.preview.seen import REASON, Reader, Seen, first_of
+from praval_storage.preview.near import with_neighbours
+from praval_storage.preview.seen import Reader, Seen, first_of
 from praval_storage.preview.view import Preview
 from praval_storage.provider_set import ProviderSet
 from praval_storage.records import MISSING, Stored
 from praval_storage.reference import DataReference
-from praval_storage.selection import search
 from praval_storage.serialization import decode_metadata, suffix
 
 _TEXT = (texts.passage, texts.single_bytes)
@@ -62,13 +57,8 @@ def preview(
         return stored, _seen(body or stored, scope, as_ if is_kept else None), is_kept
 
     stored, seen, has_body = providers.call(name.storage_type, "preview", name.key, work)
-    if seen.vector is None and neighbours > 0 and isinstance(provider, HasVectors):
-        [numbers] = providers.call(
-            name.storage_type, "preview", name.key, lambda: provider.vectors_of([name.key])
-        )
-        seen = documents.with_vector(seen, numbers)
-    if seen.vector is not None and neighbours > 0 and isinstance(provider, CanSearch):
-        seen = _with_neighbours(providers, provider, name, seen, neighbours)
+    if neighbours > 0:
+        seen = with_neighbours(providers, provider, name, seen, neighbours)
     if as_ and seen.parts and not has_body:
         seen = seen.noting("It has no body, so it is shown as what it is")
     made = _made(name, stored, seen)
@@ -110,25 +100,6 @@ def _without_body(stored: Stored, scope: Scope) -> Seen:
     return Seen(
         kind, {}, [f"Not looked into: this provider hands out whole bodies only, and this has {size}"]
     )
-
-
-def _with_neighbours(
-    providers: ProviderSet, provider: CanSearch, name: DataReference, seen: Seen, count: int
-) -> Seen:
-    def work() -> list[Neighbour]:
-        # One more, because the record is near itself.
-        found = search(provider, seen.vector, EVERYTHING, count + 1, datetime.now(UTC)).rows
-        others = [row for row in found if row.stored.key != name.key]
-        return [
-            Neighbour(replace(name, key=row.stored.key).uri, row.stored.key, row.score)
-            for row in others[:count]
-        ]
-
-    try:
-        items = providers.call(name.storage_type, "search", None, work)
-    except StorageError as error:
-        return seen.noting(printable(f"No neighbours: {error}", REASON))
-    return replace(seen, parts=[*seen.parts, Nearest(items, provider.metric)])
 
 
 def _made(name: DataReference, stored: Stored, seen: Seen) -> Preview:

@@ -140,25 +140,29 @@ class Nearest:
     Attributes:
         items: Without the record itself.
         metric: What the scores are of.
+        vector: Which vector was compared, where a record has several.
     """
 
     items: Sequence[Neighbour]
     metric: str
+    vector: str = ""
 
     def payload(self, blobs: list[bytes]) -> dict[str, Any]:
         items = [{"uri": each.uri, "key": each.key, "score": each.score} for each in self.items]
-        return {"type": "neighbours", "metric": self.metric, "items": items}
+        return {"type": "neighbours", "metric": self._by, "items": items}
 
     def html(self) -> str:
         rows = "".join(
             f"<tr>{body_cell(escape(key))}{body_cell(score, True)}</tr>" for key, score in self._rows()
         )
-        return folded(
-            f"nearest by {self.metric} ({len(self.items)})", f"<table><tbody>{rows}</tbody></table>"
-        )
+        return folded(f"nearest by {self._by} ({len(self.items)})", f"<table><tbody>{rows}</tbody></table>")
 
     def text(self) -> str:
-        return as_text(Table(f"nearest by {self.metric}", ("key", "score"), self._rows(), 0))
+        return as_text(Table(f"nearest by {self._by}", ("key", "score"), self._rows(), 0))
+
+    @property
+    def _by(self) -> str:
+        return f"{self.metric} of {printable(self.vector)}" if self.vector else self.metric
 
     def _rows(self) -> list[tuple[str, str]]:
         return [(printable(each.key), f"{each.score:.4g}") for each in self.items]

@@ -27,6 +27,7 @@ class SearchResult(RowSequence[tuple[Any, float]]):
 
     Attributes:
         metric: ``"cosine"``, ``"dot"``, ``"euclid"`` or ``"manhattan"``.
+        vector_name: Which of several vectors was compared, where the search said so.
     """
 
     _header = ("score", "key", "format", "size", "updated")
@@ -43,6 +44,7 @@ class SearchResult(RowSequence[tuple[Any, float]]):
         limit: int | None,
         plan: Plan,
         metric: str,
+        vector_name: str | None = None,
     ) -> None:
         super().__init__(
             [row.stored for row in rows],
@@ -56,6 +58,7 @@ class SearchResult(RowSequence[tuple[Any, float]]):
         self._scores = [row.score for row in rows]
         self._distances = [row.raw for row in rows]
         self.metric = metric
+        self.vector_name = vector_name
 
     @property
     def scores(self) -> list[float]:

@@ -10,6 +10,7 @@ from importlib import import_module
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import orjson
 import pyarrow as pa
@@ -27,6 +28,8 @@ MAX_FIELDS = 1_000
 """Objects with ids for keys have more, and an array for each would fill the memory."""
 
 _REFUSALS = (pa.ArrowException, ArithmeticError, RecursionError, TypeError, ValueError)
+_UTC = {UTC, ZoneInfo("UTC")}
+"""As the standard library has it, and as drivers of databases do."""
 _MICROSECONDS = pa.timestamp("us")
 _JSON_SCALARS = frozenset({str, int, float, bool, type(None)})
 
@@ -162,7 +165,7 @@ def _integers(values: list[int | None]) -> pa.Array:
 
 def _datetimes(values: list[datetime | None]) -> pa.Array | None:
     zones = {value.tzinfo for value in values if value is not None}
-    if zones == {UTC}:
+    if zones <= _UTC:
         return pa.array(values, pa.timestamp("us", "UTC"))
     if None in zones:
         return pa.array(values, _MICROSECONDS) if len(zones) == 1 else None

@@ -7,9 +7,10 @@ and picked apart field by field; what type a column then gets is for the frame t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import chain
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
 import orjson
@@ -108,7 +109,8 @@ def _json_bodies(rows: Sequence[Stored]) -> list[bytes] | None:
 
 
 def _data(rows: Sequence[Stored], values: Values) -> Columns:
-    texts, tags = _json_bodies(rows), _column_tags(rows)
+    texts = _json_bodies(rows)
+    tags = None if texts is None else _column_tags(rows)
     if texts is None or tags is None:
         return _from_values(values(), "data")
     if not tags:
@@ -193,12 +195,14 @@ def _restored(columns: Columns, tags: Tags) -> Columns | None:
 
 
 def _from_values(values: list[Any], root: str) -> Columns:
-    illegal = {name for name in _names(values) if not is_column(name)}
+    shapes = _shapes(values)
+    illegal = {name for name in shapes.names if not is_column(name)}
+    if shapes.are_all and not illegal:
+        return {column_name(name, root): _cells(values, name, shapes) for name in shapes.names}
     opaque = [type(value) is not dict or not illegal.isdisjoint(value) for value in values]
     documents = [{} if whole else value for value, whole in zip(values, opaque, strict=True)]
-    found = {
-        column_name(name, root): [document.get(name) for document in documents] for name in _names(documents)
-    }
+    shapes = _shapes(documents)
+    found = {column_name(name, root): _cells(documents, name, shapes) for name in shapes.names}
     rest = [value if whole else None for value, whole in zip(values, opaque, strict=True)]
     # What is None everywhere gets its column only when there is no other.
     if all(opaque) or any(value is not None for value in rest):
@@ -206,8 +210,25 @@ def _from_values(values: list[Any], root: str) -> Columns:
     return found
 
 
-def _names(values: Iterable[Any]) -> dict[Any, None]:
-    return dict.fromkeys(chain.from_iterable(value for value in values if type(value) is dict))
+class _Shapes(NamedTuple):
+    """The names of all fields, whether every value has every field, and whether all values are dicts."""
+
+    names: dict[Any, None]
+    is_one: bool
+    are_all: bool
+
+
+def _shapes(values: list[Any]) -> _Shapes:
+    documents = [value for value in values if type(value) is dict]
+    found = dict.fromkeys(map(tuple, documents))
+    are_all = len(documents) == len(values)
+    return _Shapes(dict.fromkeys(chain.from_iterable(found)), len(found) == 1, are_all)
+
+
+def _cells(documents: list[Any], name: Any, shapes: _Shapes) -> list[Any]:
+    if shapes.is_one and shapes.are_all:
+        return list(map(itemgetter(name), documents))
+    return [document.get(name) for document in documents]
 
 
 def is_column(name: object) -> bool:

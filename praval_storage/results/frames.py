@@ -50,8 +50,9 @@ def to_pandas(cells: Cells) -> pd.DataFrame:
 def _series(column: Column) -> pd.Series[Any]:
     array = _scalar_chunks(column) if isinstance(column, list) else column
     if array is not None and any(is_kind(array.type) for is_kind in _IS_SAME_IN_PANDAS):
-        dtypes = _NULLABLE if array.null_count else {}
-        series: pd.Series[Any] = array.to_pandas(types_mapper=dtypes.get)
+        # With a mapper, even one that has nothing for a type, texts would be copied one by one.
+        nullable = _NULLABLE.get if array.null_count and array.type in _NULLABLE else None
+        series: pd.Series[Any] = array.to_pandas(types_mapper=nullable)
         return series
     return _objects(column if isinstance(column, list) else [None] * len(column))
 

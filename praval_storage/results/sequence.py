@@ -159,7 +159,8 @@ class RowSequence(Tabular, Sequence[T]):
         return self._values[place]
 
     def _all_values(self) -> list[Any]:
-        self._fetch(range(len(self)))
+        if all(row.data is not MISSING for row in self._rows):
+            return [row.data for row in self._rows]
         return [self._value(place) for place in range(len(self))]
 
     def _fetch(self, places: Iterable[int]) -> None:

@@ -6,14 +6,13 @@ most queries take to run.
 
 from __future__ import annotations
 
-import gc
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from praval_storage.errors import InvalidFilterError
 from praval_storage.filters import Path
+from praval_storage.garbage import collection_paused
 from praval_storage.optional import library
 
 if TYPE_CHECKING:
@@ -105,7 +104,7 @@ class Tabular(ABC):
         wanted = columns if columns is None else _paths(columns)
         module = library("praval_storage.results.profile", "frames")
         title = self._title().replace(type(self).__name__, "Profile", 1)
-        with _collection_paused():
+        with collection_paused():
             found: Profile = module.profile(self._made_cells(wanted), title)
         return found
 
@@ -139,7 +138,7 @@ class Tabular(ABC):
     def _frame(self, module: str, function: str, columns: Sequence[str] | None) -> Any:
         wanted = columns if columns is None else _paths(columns)
         make = getattr(library(module, "frames"), function)
-        with _collection_paused():
+        with collection_paused():
             return make(self._made_cells(wanted))
 
     def _made_cells(self, wanted: Sequence[str] | None) -> Any:
@@ -169,15 +168,3 @@ def _paths(columns: Sequence[str]) -> list[str]:
     for name in columns:
         Path.parse(name)
     return list(columns)
-
-
-@contextmanager
-def _collection_paused() -> Iterator[None]:
-    """No garbage collection: decoded values hold no cycles, and looking for some is slower than decoding."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

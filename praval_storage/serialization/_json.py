@@ -37,12 +37,12 @@ def encode_json(
         SerializationError: Names the path of what cannot be stored.
     """
     packed: Types = {}
-    if pack != ():
-        value, packed = _pack.extract(value, pack)
-    text = _plain(value)
-    if text is not None:
-        return text, _listed(packed) if packed else None
     try:
+        if pack != ():
+            value, packed = _pack.extract(value, pack)
+        text = _plain(value)
+        if text is not None:
+            return text, _listed(packed) if packed else None
         natural, types = write(value)
         return orjson.dumps(natural), _listed({**types, **packed})
     except UnstorableError as exc:

@@ -9,7 +9,7 @@ A provider is a class; what it claims follows from its base classes alone, and t
 ``CanSearch``            ``nearest``, ``metric``, ``embed``: vectors of four dimensions under ``vector``
 ``CanStream``            ``open``: bodies in pieces
 ``CanPurge``             ``purge_expired``
-``CanBrowse``            ``look``, ``measure``, ``home``: pages and places
+``CanBrowse``            ``look``, ``measure``, ``home``, ``place_of``, ``key_at``: pages and places
 ``HasCollections``       ``collections``, ``in_collection``, ``collection``
 =======================  ================================================================================
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -106,6 +107,19 @@ class TestFileSystem:
         assert (list(seen.rows), seen.stopped, seen.next is not None) == ([], True, True)
         assert len(looked_at) <= 11 + 501
 
+    @pytest.mark.parametrize("order", [None, "-key", "size"])
+    def test_names_that_are_no_legal_keys_are_counted(self, tmp_path: Path, order: str | None) -> None:
+        with DataManager({"files": FileSystemProvider(tmp_path)}) as dm:
+            dm.store_many({"m/k": 1, "m/x/y": 1}, "files").raise_for_errors()
+            for name in (b"m/back\\s.csv", b"m/\xff", b"m/.praval-0.tmp", b"m/x/\\"):
+                Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).touch()
+            seen = dm.look("files", Look("m/", order=order and parse_order(order)))
+            assert [row.key for row in seen.rows] == ["m/k"]
+            assert seen.note == "2 names are no legal keys and are not shown"
+            found = dm.query("files", limit=None)
+            assert (len(found), found.plan.hint) == (2, "3 names passed over: no legal key")
+            assert dm.query("files", {"metadata.a": 1}).plan.hint is None
+
     def test_a_small_folder_counts_as_people_do_and_goes_on_so(self, tmp_path: Path) -> None:
         with DataManager({"files": FileSystemProvider(tmp_path)}) as dm:
             dm.store_many({f"day-{n}": n for n in range(1, 12)}, "files")
@@ -184,9 +198,32 @@ class TestS3:
         reference = DataReference("s3", row.key, collection=seen.collection)
         assert dm.retrieve(reference) == {"n": 1}
         assert dm.retrieve(reference.uri) == {"n": 1}
+        assert dm.ls(f"s3://{other}/folder/theirs.json").references == [reference]
         dm.store("new", "s3", "k", collection=f"s3://{other}/inner")
         assert boto.get_object(Bucket=other, Key="inner/k")["Body"].read() == b"new"
         assert dm.look("s3", Look(home(dm))).collection is None
+
+    @pytest.mark.parametrize("limit", [1, 2, 100])
+    @pytest.mark.parametrize("order", [None, "size"])
+    def test_names_that_are_no_legal_keys_are_counted(
+        self, dm: DataManager, provider: S3Provider, boto: Any, limit: int, order: str | None
+    ) -> None:
+        dm.store(1, "s3", "m/k", {"long": "x" * 5_000})
+        dm.store_many(dict.fromkeys(["m/a", "m/n", "m/z"], 1), "s3")
+        for name in ("m/", "m//d.csv", "m//e.csv", "m/back\\s.csv", "m/sub/", "m/sub/x\\"):
+            boto.put_object(Bucket=provider.settings.bucket, Key=name, Body=b"")
+        answer = [*pages(dm, "s3", home(dm) + "m/", limit=limit, order=order and parse_order(order))]
+        assert sorted(row.key for seen in answer for row in seen.rows) == ["m/a", "m/k", "m/n", "m/z"]
+        notes = {seen.note for seen in answer if "no legal key" in seen.note}
+        both = "2 names are no legal keys and are not shown"
+        if order is None and limit < 100:  # they are said where they lie
+            assert notes
+            assert notes <= {both, "1 name is no legal key and is not shown"}
+            assert answer[-1].note == ""
+        else:
+            assert notes == {both}
+        found = dm.query("s3", limit=None)
+        assert (len(found), found.plan.hint) == (4, "4 names passed over: no legal key")
 
     def test_a_bucket_that_is_not_there_is_an_error_with_words(self, dm: DataManager) -> None:
         with pytest.raises(ConfigurationError, match="no bucket 'nowhere-at-all'"):
@@ -673,7 +710,11 @@ class TestRedis:
         dm.store(1, "redis", "k")
         for name in (b"\xff", b"a//b"):
             client.set(provider.settings.prefix.encode() + name, "v")
-        assert "2 names are no legal keys" in dm.look("redis", Look(budget=10**9)).note
+        for prefix, note in (
+            ("", "2 names are no legal keys and are"),
+            ("a/", "1 name is no legal key and is"),
+        ):
+            assert f"{note} not shown" in dm.look("redis", Look(prefix, budget=10**9)).note
         result = dm.query("redis", limit=None)
         assert (result.keys, result.plan.hint) == (["k"], "2 names passed over: no legal key")
         by_key = dm.query("redis", {"key": "k"})

@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 import pytest
 from conftest import cases
 
+from praval_storage import DataManager, DataReference
 from praval_storage.filters import parse
 from praval_storage.providers.filesystem import FileSystemProvider
 from praval_storage.records import Draft, Stored
@@ -195,6 +196,44 @@ def test_what_is_durable_before_what(tmp_path: Path, monkeypatch: pytest.MonkeyP
             "DELETE FROM versions",
             "COMMIT",
         ]
+
+
+def test_batches_share_what_makes_their_directories_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[tuple[str, str]] = []
+    fsync, unlink = os.fsync, os.unlink
+
+    def path_of(fd: int) -> str:
+        return Path(f"/proc/self/fd/{fd}").readlink().name
+
+    def syncing(fd: int) -> None:
+        fsync(fd)
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            events.append(("sync", path_of(fd)))
+
+    def removing(name: str, *, dir_fd: int) -> None:
+        unlink(name, dir_fd=dir_fd)
+        if name.startswith("k"):
+            events.append(("remove", path_of(dir_fd)))
+
+    keys = [f"folder{n % 12}/k{n}" for n in range(1_200)]
+    everywhere = {f"folder{n}" for n in range(12)}
+    with FileSystemProvider(tmp_path) as provider, DataManager({"files": provider}) as dm:
+        dm.store_many(dict.fromkeys(keys, 1), "files").raise_for_errors()
+        monkeypatch.setattr(os, "fsync", syncing)
+        monkeypatch.setattr(os, "unlink", removing)
+        dm.store_many(dict.fromkeys(keys, 2), "files").raise_for_errors()
+        assert len(events) < 60, "64 records in a group, most groups in one directory or two"
+        events.clear()
+        references = [DataReference("files", key) for key in [*keys, keys[5], "folder3/none"]]
+        assert dm.delete_many(references).values == [True] * len(keys) + [False, False]
+        for folder in everywhere:
+            of_folder = [event for event, where in events if where == folder]
+            assert of_folder.count("remove") == 100
+            assert of_folder[-1] == "sync"
+        assert sum(event == "sync" for event, _ in events) <= len(everywhere) + 1
+        assert not provider._index.rows(keys)
 
 
 @pytest.mark.parametrize("durable", [True, False])

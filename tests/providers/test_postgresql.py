@@ -145,6 +145,23 @@ def test_what_is_changed_or_inserted_with_sql_is_what_is_read(dm: DataManager, n
     assert dm.retrieve_by_key(PG, "bare") is None
 
 
+@pytest.mark.parametrize("metadata", ["[1]", "null", '"x"', "5"])
+def test_metadata_that_is_no_object_says_nothing_and_harms_no_other(
+    dm: DataManager, native: Native, metadata: str
+) -> None:
+    dm.store({"n": 1}, PG, "ours", {"m": 1})
+    native("INSERT INTO {} (key, data, metadata) VALUES ('theirs', '{{\"n\": 2}}', %s)", metadata)
+    expected = {"ours": {"m": 1}, "theirs": {}}
+    assert {each.key: each.metadata for each in dm.list(PG).references} == expected
+    found = dm.query(PG, order_by="metadata.m")
+    assert {each.key: each.metadata for each in found.records} == expected
+    assert found.to_pandas()["n"].to_list() == [2, 1]
+    assert dm.query(PG, {"metadata.m": None}) == [{"n": 2}]
+    assert dm.preview("praval://postgresql/theirs").reference.metadata == {}
+    assert dm.copy(dm.list(PG), PG, key=lambda each: f"copy of {each.key}").failed == []
+    assert dm.retrieve_by_key(PG, "copy of theirs") == {"n": 2}
+
+
 def test_illegal_keys_written_with_sql_are_skipped(dm: DataManager, native: Native) -> None:
     dm.store(1, PG, "k")
     for key in ("a//b", "", "x\ny", "\u00fc" * 300, ".praval/x", "e\u0301", "fine"):

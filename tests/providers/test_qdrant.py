@@ -207,6 +207,24 @@ def test_streams_are_read(embedded: QdrantProvider, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "bad, words",
+    [
+        ([float("nan"), 1.0], "NaN"),
+        ([1.0, float("-inf")], "an infinity or a number beyond float32"),
+        ([1e300, 1.0], "an infinity or a number beyond float32"),
+    ],
+)
+def test_what_is_wrong_with_a_query_vector_is_not_said_of_a_record(
+    embedded: QdrantProvider, bad: list[float], words: str
+) -> None:
+    embedded.store("k", {"vector": [1.0, 2.0]}, {})
+    with pytest.raises(SerializationError, match=f"^The query vector holds {words}\\b") as caught:
+        found(embedded, bad)
+    assert "record" not in str(caught.value)
+    assert "check what it was computed from" in str(caught.value)
+
+
+@pytest.mark.parametrize(
     "bad", [[float("nan"), 1.0], [float("inf"), 1.0], [1e300, 1.0], [10**400, 1]], ids=repr
 )
 def test_vectors_that_are_not_finite_are_refused(provider: QdrantProvider, bad: Any) -> None:
@@ -493,7 +511,7 @@ def test_named_vectors() -> None:
     provider.store("own", {"vector": [5.0, 0.0]}, {})
     assert [row.stored.key for row in found(provider, [1.0, 0.0]).rows] == ["own", "7"]
     unclear = QdrantProvider(client=client, collection_name="c")
-    with pytest.raises(ConfigurationError, match="'title', 'pages'"):
+    with pytest.raises(ConfigurationError, match="'pages', 'title'"):
         found(unclear, [1.0, 0.0])
 
 

@@ -16,6 +16,7 @@ from qdrant_client import QdrantClient, models
 
 from praval_storage import DataManager
 from praval_storage.errors import ConfigurationError, KeyExistsError, SerializationError
+from praval_storage.jupyter.shelf import shelf
 from praval_storage.providers.qdrant import QdrantProvider
 
 UUID_ID = "f47ac10b-58cc-4372-a567-0e02b2c3d479"
@@ -283,3 +284,122 @@ def test_a_sparse_collection(dm: DataManager) -> None:
         assert dm.retrieve_by_key("q", "1") == {"n": 1, "vector": {"words": WORDS}}
         assert list(dm.search("q", [1.0, 0.0])) == []
         assert dm.query("q", {"n": 1}).keys == ["1"]
+
+
+def test_a_body_that_was_damaged_stops_no_search(native: Native, dm: DataManager) -> None:
+    """What looks like ours, and whose text somebody has cut off."""
+    facts = {"_praval": "praval_storage/1", "format": "json", "size": 9, "loose": ["data"]}
+    points: Points = {
+        1: ({"": [1.0, 0.0]}, {**facts, "key": "broken", "data": {"n": 1}, "body": '{"n": 1'}),
+        2: ({"": [0.5, 0.5]}, {**facts, "key": "good", "data": {"n": 1}, "body": '{"n": 1}'}),
+    }
+    native.fill("damaged", points, plain=True)
+    dm.register_provider("q", native.provider("damaged"))
+    for found in (dm.search("q", [1.0, 0.0], filters={"n": 1}), dm.query("q", {"n": 1})):
+        assert found.keys == ["good"]
+        assert found.plan.unreadable == ("broken",)
+    assert dm.search("q", [1.0, 0.0], filters={"n": 1}, limit=1).plan.unreadable == ("broken",)
+    assert dm.search("q", [1.0, 0.0]).keys == ["broken", "good"]
+
+
+IMAGES: Points = {
+    1: ({"title": [1.0, 0.0], "body": [1.0, 0.0, 0.0]}, {"vector": "PAYLOAD", "a": 1}),
+    2: ({"title": [0.0, 1.0], "body": [1.0, 0.5, 0.0]}, {"vector": [1.0, 2.0], "_vector": 5}),
+    3: ({"title": [1.0, 0.5]}, {"vector": None}),
+    4: ({"body": [0.0, 0.0, 1.0], "words": WORDS, "pages": PAGES}, {"a": 4}),
+    5: ({}, {"vector": "PAYLOAD"}),
+}
+
+
+def test_a_payload_keeps_its_own_vector_field(native: Native, dm: DataManager) -> None:
+    native.fill("theirs", IMAGES, plain=False)
+    dm.register_provider("q", native.provider("theirs"))
+    first, second = (IMAGES[number][0] for number in (1, 2))
+    assert dm.retrieve_by_key("q", "1") == {"vector": "PAYLOAD", "a": 1, "_vector": first}
+    assert dm.retrieve_by_key("q", "2") == {"vector": [1.0, 2.0], "_vector": 5, "__vector": second}
+    assert dm.retrieve_by_key("q", "4")["vector"] == IMAGES[4][0]
+    assert dm.retrieve_by_key("q", "5") == {"vector": "PAYLOAD"}
+
+    def found(path: str, condition: Any) -> list[str]:
+        return dm.query("q", {path: condition}, order_by="key").keys
+
+    assert found("vector", "PAYLOAD") == ["1", "5"]
+    assert found("_vector.title", 0.5) == ["3"]
+    assert found("_vector", {"$exists": True}) == ["1", "2", "3"]
+    assert found("_vector", 5) == found("__vector.body", 0.5) == ["2"]
+    assert found("vector.body", {"$exists": True}) == ["4"]
+
+
+def test_a_search_says_which_vector(native: Native, dm: DataManager) -> None:
+    native.fill("theirs", IMAGES, plain=False)
+    dm.register_provider("q", native.provider("theirs"))
+    found = dm.search("q", [1.0, 0.0], vector_name="title")
+    assert (found.keys, found.metric, found.vector_name) == (["1", "3", "2"], "dot", "title")
+    found = dm.search("q", [1.0, 0.0, 0.0], limit=2, vector_name="body")
+    assert (found.keys, found.metric, found[:1].vector_name) == (["1", "2"], "euclid", "body")
+    assert dm.search("q", [1.0, 0.0], filters={"vector": "PAYLOAD"}, vector_name="title").keys == ["1"]
+    with pytest.raises(
+        ConfigurationError, match=r"'body', 'pages', 'title', and none was chosen.*vector_name="
+    ):
+        dm.search("q", [1.0, 0.0])
+    with pytest.raises(ConfigurationError, match="'body', 'pages', 'title', none called 'img'"):
+        dm.search("q", [1.0, 0.0], vector_name="img")
+    wrong: Any = [1.0, 0.0]
+    with pytest.raises(ConfigurationError, match="name of a vector, not list"):
+        dm.search("q", [1.0, 0.0], vector_name=wrong)
+    dm.register_provider("body", native.provider("theirs", vector_name="body"))
+    assert dm.search("body", [1.0, 0.0, 0.0]).keys == ["1", "2", "4"]
+    assert dm.search("body", [1.0, 0.0], vector_name="title").keys == ["1", "3", "2"]
+
+
+def test_each_vector_is_shown_once_and_what_is_near_by_one_of_them(native: Native, dm: DataManager) -> None:
+    native.fill("theirs", IMAGES, plain=False)
+    dm.register_provider("q", native.provider("theirs"))
+
+    def shown(key: str) -> tuple[list[str], str, list[str]]:
+        parts = dm.preview(f"praval://q/{key}").payload()["parts"]
+        *others, near = [part for part in parts if part["type"] != "tree"]
+        names = [part["name"] for part in others]
+        return names, near["metric"], [each["key"] for each in near["items"]]
+
+    assert shown("1") == (["body", "title"], "euclid of body", ["2", "4"])
+    assert shown("2") == (["vector", "body", "title"], "euclid of body", ["1", "4"])
+    assert shown("3") == (["title"], "dot of title", ["1", "2"])
+    assert shown("4") == (["body"], "euclid of body", ["1", "2"])
+    text = repr(dm.preview("praval://q/4"))
+    assert "pages" in text
+    assert "words" in text
+    assert "PAYLOAD" in repr(dm.preview("praval://q/1"))
+
+
+def test_a_map_says_what_is_near_by_the_vector_it_draws(native: Native, dm: DataManager) -> None:
+    native.fill("theirs", IMAGES, plain=False)
+    dm.register_provider("q", native.provider("theirs"))
+    drawn = dm.vector_map("q")
+    assert drawn.vector == "body"
+    assert [key for key, _ in drawn.neighbours("1", 1)] == ["2"]
+    assert [key for key, _ in dm.vector_map("q", vector="title").neighbours("1", 1)] == ["3"]
+
+
+def test_the_browser_of_a_search_says_what_is_near_by_what_was_searched(
+    native: Native, dm: DataManager
+) -> None:
+    native.fill("theirs", IMAGES, plain=False)
+    dm.register_provider("q", native.provider("theirs"))
+    found = dm.search("q", [1.0, 0.0], vector_name="title")
+    browser_of, _ = shelf(found)
+    near = browser_of.preview("praval://q/1").payload()["parts"][-1]
+    assert (near["metric"], [each["key"] for each in near["items"]]) == ("dot of title", ["3", "2"])
+
+
+def test_a_single_named_vector_needs_no_choice(dm: DataManager) -> None:
+    with closing(QdrantClient(":memory:")) as client:
+        space = models.VectorParams(size=2, distance=models.Distance.COSINE)
+        client.create_collection("theirs", vectors_config={"img": space})
+        for number in (1, 2):
+            vector = {"img": [1.0, number]}
+            client.upsert("theirs", [models.PointStruct(id=number, vector=vector, payload={"n": number})])
+        dm.register_provider("q", QdrantProvider(client=client, collection_name="theirs"))
+        assert dm.search("q", [1.0, 0.0]).keys == dm.search("q", [1.0, 0.0], vector_name="img").keys
+        _, line, near = dm.preview("praval://q/1").payload()["parts"]
+        assert (line["name"], near["metric"], len(near["items"])) == ("img", "cosine", 1)

@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
+from random import Random
 from typing import Any
 from uuid import uuid4
 
@@ -42,8 +43,11 @@ from praval_storage.errors import (
     StoragePermissionError,
 )
 from praval_storage.filters import parse, parse_order
+from praval_storage.providers._objects.reader import BUFFER
 from praval_storage.providers.s3 import S3Provider, S3Settings, upload
 from praval_storage.providers.s3 import store as s3_store
+from praval_storage.providers.s3.connection import Connection
+from praval_storage.providers.s3.flow import Flow
 from praval_storage.records import Draft
 from praval_storage.scan import Scan
 from praval_storage.selection import select
@@ -336,6 +340,115 @@ class TestParts:
         found = run(FLAT, bucket, s3_endpoint, str(tmp_path / "big"))
         before, after = map(int, found.split())
         assert after - before < 64 << 10, "KiB"
+
+
+class TestFlows:
+    """A body that is read on and on comes in one answer, not in ranges."""
+
+    @pytest.fixture
+    def body(self) -> bytes:
+        return os.urandom(5 * BUFFER + 17)
+
+    @pytest.fixture
+    def asked(self, provider: S3Provider, body: bytes, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """The ranges that are asked for of the object ``k``."""
+        provider.store("k", body, {})
+        ranges: list[str] = []
+        call = Connection.call
+
+        async def recording(self: Connection, method: str, **parameters: Any) -> Any:
+            if method == "get_object":
+                ranges.append(parameters["Range"])
+            return await call(self, method, **parameters)
+
+        monkeypatch.setattr(Connection, "call", recording)
+        return ranges
+
+    def test_it_takes_two_requests(
+        self, dm: DataManager, body: bytes, asked: list[str], tmp_path: Path
+    ) -> None:
+        dm.retrieve("praval://s3/k", into=tmp_path / "k")
+        assert (tmp_path / "k").read_bytes() == body
+        assert asked == [f"bytes=0-{BUFFER - 1}", f"bytes={BUFFER}-"]
+
+    def test_one_that_breaks_off_goes_on_where_it_was(
+        self, provider: S3Provider, body: bytes, asked: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        read, left = Flow.read, [2]
+
+        def breaking(self: Flow, length: int) -> bytes:
+            left[0] -= 1
+            if left[0] == 0:
+                asyncio.run_coroutine_threadsafe(close(self), self._loop).result()
+            return read(self, length)
+
+        async def close(flow: Flow) -> None:
+            flow._stream._raw_stream.connection.close()
+
+        monkeypatch.setattr(Flow, "read", breaking)
+        with provider.open("k") as file:
+            assert b"".join(iter(lambda: file.read(1 << 20), b"")) == body
+        assert len(asked) == 4
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_it_may_be_left_for_any_other_place(
+        self, provider: S3Provider, body: bytes, asked: list[str], seed: int
+    ) -> None:
+        random = Random(seed)
+        with provider.open("k") as file, BytesIO(body) as expected:
+            for _ in range(25):
+                if random.random() < 0.3:
+                    place = random.randrange(len(body))
+                    assert file.seek(place) == expected.seek(place)
+                length = random.choice([1, 1000, BUFFER - 1, BUFFER, 2 * BUFFER])
+                assert file.read(length) == expected.read(length)
+
+    def test_bodies_that_are_half_read_leave_connections_to_others(
+        self, bucket: str, s3_endpoint: str, body: bytes
+    ) -> None:
+        with make(bucket, s3_endpoint, max_concurrency=4) as provider:
+            provider.store("k", body, {})
+            files = [provider.open("k") for _ in range(6)]
+            for file in files:
+                assert file.read(2 * BUFFER) == body[: 2 * BUFFER]
+                assert file.read(BUFFER) == body[2 * BUFFER : 3 * BUFFER]
+            flows = [file.raw._flow for file in files]  # type: ignore[attr-defined]
+            assert [flow is not None for flow in flows] == [True, True, False, False, False, False]
+            provider.store("other", 1, {})
+            for file in files:
+                file.close()
+            with provider.open("k") as file:
+                file.read(2 * BUFFER)
+                file.read(BUFFER)
+                assert file.raw._flow is not None  # type: ignore[attr-defined]
+
+    def test_one_that_is_forgotten_is_closed(self, provider: S3Provider, asked: list[str]) -> None:
+        file = provider.open("k")
+        file.read(2 * BUFFER)
+        file.read(BUFFER)
+        raw_stream = file.raw._flow._stream._raw_stream  # type: ignore[attr-defined]
+        del file
+        deadline = time.monotonic() + 30
+        while not raw_stream.closed:
+            assert time.monotonic() < deadline, "nobody closes it"
+            time.sleep(0.01)
+
+    def test_it_outlives_closing_and_a_fork(
+        self, provider: S3Provider, body: bytes, asked: list[str]
+    ) -> None:
+        file = provider.open("k")
+        assert file.read(2 * BUFFER) == body[: 2 * BUFFER]
+        context = multiprocessing.get_context("fork")
+        receiver, sender = context.Pipe(duplex=False)
+        child = context.Process(target=lambda: sender.send(file.read() == body[2 * BUFFER :]))
+        child.start()
+        assert receiver.poll(30)
+        assert receiver.recv() is True
+        child.join(30)
+        assert file.read(BUFFER) == body[2 * BUFFER : 3 * BUFFER]
+        provider.close()
+        assert file.read() == body[3 * BUFFER :]
+        file.close()
 
 
 FLAT = """

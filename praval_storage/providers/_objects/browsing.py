@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from operator import itemgetter
 from typing import Any
 
 from praval_storage.filters import EVERYTHING, Order, paths
+from praval_storage.keys import Passed, is_legal
 from praval_storage.paging import Batch, Entry, Source, collect, in_any_order, named
 from praval_storage.places import Count, Look, Measured, Place, Seen, as_folder, bad_token, folder, from_token
-from praval_storage.providers._objects.listing import is_legal
 from praval_storage.providers._objects.store import PAGE, Level, ObjectStore
 from praval_storage.records import Stored
 
@@ -94,6 +95,7 @@ class _Levels:
         self.statement = ""
         self._store, self._start, self._request = store, start, request
         self._format_of = format_of
+        self._passed = Passed()
 
     def page(self, source: Source) -> Seen:
         """The entries after the token, as they are listed."""
@@ -103,7 +105,7 @@ class _Levels:
             budget = max(request.limit, budget // REQUESTS_PER_NAME)
         sift = named(source, request, listed)
         page = collect(request, self.prefix, self.batches(), _position, sift, budget=budget)
-        return page.seen(self.prefix, self.statement).noted(self._store.price)
+        return page.seen(self.prefix, self.statement).noted(self._store.price, self._passed.note())
 
     def whole(self) -> list[Entry] | None:
         """All entries, if one listing has them."""
@@ -113,7 +115,8 @@ class _Levels:
 
     def seen(self, seen: Seen, entries: Sequence[Entry]) -> Seen:
         """A page out of all entries with what was asked for it."""
-        return replace(seen, scanned=len(entries), statement=self.statement).noted(self._store.price)
+        seen = replace(seen, scanned=len(entries), statement=self.statement)
+        return seen.noted(self._store.price, self._passed.note())
 
     def batches(self) -> Iterator[Batch]:
         is_whole = self._request.where == EVERYTHING and not self._request.text
@@ -133,20 +136,21 @@ class _Levels:
             last = following
 
     def _entries(self, level: Level, last: str | None) -> list[Entry]:
-        skip = len(self._start)
-        folders = (name[skip:] for name in level.folders)
-        places: list[tuple[str, Entry]] = [(name, folder(name)) for name in folders if is_legal(name[:-1])]
+        # A listing that goes on after a folder may begin with this folder.
+        begin, skip, legal = last or "", len(self._start), self._passed.legal
+        folders = (name for each in level.folders if (name := each[skip:]) > begin)
+        places: list[tuple[str, Entry]] = [
+            (name, folder(name)) for name in folders if legal(name[:-1], is_place=True)
+        ]
         rows: list[tuple[str, Entry]] = [
             (
                 key,
                 Stored(key, self._format_of(key), size=entry.size, updated_at=entry.modified),
             )
             for entry in level.entries
-            if is_legal(key := entry.name[skip:])
+            if (key := entry.name[skip:]) > begin and legal(key)
         ]
-        found = sorted([*places, *rows], key=lambda pair: pair[0])
-        # A listing that goes on after a folder may begin with this folder.
-        return [entry for name, entry in found if last is None or name > last]
+        return [entry for _, entry in sorted([*places, *rows], key=itemgetter(0))]
 
 
 def _position(entry: Entry) -> Any:

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from praval_storage.errors import InvalidKeyError
 from praval_storage.filters import EVERYTHING, And, Compare, Node, Order, paths
-from praval_storage.keys import validate_key
+from praval_storage.keys import Passed, is_legal
 from praval_storage.providers._objects.store import Entry, ObjectStore
 from praval_storage.pushdown import restrict
 from praval_storage.records import Record, Stored
@@ -28,12 +27,13 @@ def scan(store: ObjectStore, start: str, request: Scan, load: Callable[[Stored],
     names = _wanted_names(start, request.where)
     listed = store.listed if names is None else frozenset({"key"})
     split = restrict(request.where, listed)
+    passed = Passed()
     by_listing = request.order is None or request.order.path.root in listed
 
     def matching() -> Iterator[Entry]:
         found = _entries(store, start, request) if names is None else (Entry(name, None) for name in names)
         for entry in found:
-            if is_legal(key := entry.name[len(start) :]) and _passes(split.condition, key, entry, load):
+            if passed.legal(key := entry.name[len(start) :]) and _passes(split.condition, key, entry, load):
                 yield entry
 
     return Scanned(
@@ -43,6 +43,7 @@ def scan(store: ObjectStore, start: str, request: Scan, load: Callable[[Stored],
         ordered=by_listing,
         index=_listing(start + _key_prefix(request.where)) if names is None else "names",
         hint=_hint(request.where, narrowed=names is not None or _key_prefix(request.where) != ""),
+        left_out=passed.hint,
     )
 
 
@@ -52,15 +53,6 @@ def chunks(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
     while chunk := list(islice(iterator, size)):
         yield chunk
         size = min(size * 2, LAST)
-
-
-def is_legal(key: str) -> bool:
-    """Whether an object of this name can be a record: others are passed over."""
-    try:
-        validate_key(key)
-    except InvalidKeyError:
-        return False
-    return True
 
 
 def _listing(prefix: str) -> str:

@@ -22,10 +22,10 @@ from praval_storage.base import (
     boundary,
 )
 from praval_storage.errors import KeyNotFoundError, StorageError
-from praval_storage.keys import validate_key
+from praval_storage.keys import is_legal, validate_key
 from praval_storage.places import Look, Measured, Seen
 from praval_storage.providers._objects import browsing
-from praval_storage.providers._objects.listing import chunks, is_legal, scan
+from praval_storage.providers._objects.listing import chunks, scan
 from praval_storage.providers._objects.store import ObjectStore, Outcome
 from praval_storage.records import Stored
 from praval_storage.scan import Scan, Scanned

@@ -11,6 +11,7 @@ from typing import Any
 
 from praval_storage.display import counted_text
 from praval_storage.filters import EVERYTHING
+from praval_storage.keys import Passed
 from praval_storage.labels import containing, natural
 from praval_storage.paging import Batch, Entry, Source, collect, in_any_order, named
 from praval_storage.places import (
@@ -39,7 +40,8 @@ def look(source: Source, ground: Ground, request: Look) -> Seen:
     """One page of a directory. Its names are all looked at, the files of the page alone are."""
     if request.order is None or request.order.path.root == "key":
         return _by_name(source, ground, request)
-    names = list(islice(_names(ground, as_folder(request.path)), request.budget + 1))
+    passed = Passed()
+    names = list(islice(_names(ground, as_folder(request.path), passed), request.budget + 1))
     if len(names) > request.budget:
         return _by_name(source, ground, request).unordered(
             request.order, f"no more than {counted_text(request.budget)} files are sorted"
@@ -47,14 +49,15 @@ def look(source: Source, ground: Ground, request: Look) -> Seen:
     prefix = as_folder(request.path)
     entries = [_entry(prefix, name) for name in names]
     sift = named(source, replace(request, metadata=True), _LISTED)
-    return replace(in_any_order(source, entries, sift, prefix, request.order, request), scanned=len(names))
+    seen = in_any_order(source, entries, sift, prefix, request.order, request)
+    return replace(seen, scanned=len(names)).noted(passed.note())
 
 
 def measure(ground: Ground, path: str) -> Iterator[Measured]:
     """Count the files below a directory and their bytes."""
     records = size = 0
     prefix = as_folder(path)
-    for name, entry in ground.tree.walk(ground.start, prefix, descending=False):
+    for name, entry in ground.tree.walk(ground.start, prefix, Passed(), descending=False):
         try:
             size += entry.stat(follow_symlinks=entry.is_symlink()).st_size
         except FileNotFoundError:  # gone since it was listed
@@ -71,8 +74,8 @@ def measure(ground: Ground, path: str) -> Iterator[Measured]:
 
 
 def _by_name(source: Source, ground: Ground, request: Look) -> Seen:
-    prefix = as_folder(request.path)
-    names = _names(ground, prefix)
+    prefix, passed = as_folder(request.path), Passed()
+    names = _names(ground, prefix, passed)
     head = list(islice(names, NATURAL + 1)) if request.order is None else []
     sequence = _sequence(request, is_short=len(head) <= NATURAL)
     tally = _Tally(request.text)
@@ -92,7 +95,7 @@ def _by_name(source: Source, ground: Ground, request: Look) -> Seen:
         Span.of_prefix(ground.start + prefix)
     )
     total = Count(tally.rows) if is_certain else None
-    return replace(page.seen(prefix), total=total, scanned=tally.names)
+    return replace(page.seen(prefix), total=total, scanned=tally.names).noted(passed.note())
 
 
 class _Tally:
@@ -150,16 +153,16 @@ def _naturally(name: str) -> Any:
     return not name.endswith("/"), natural(name.removesuffix("/"))
 
 
-def _names(ground: Ground, prefix: str) -> Iterator[str]:
+def _names(ground: Ground, prefix: str, passed: Passed) -> Iterator[str]:
     """Everything directly in a directory, what is kept elsewhere because it cannot be a file among it."""
     span = Span.of_prefix(ground.start + prefix)
     tree, inside = ground.tree, ground.start + prefix
     diverted = [key[len(inside) :] for key in ground.index.diverted(span, NATURAL * 10)]
     if not diverted:
-        yield from tree.level(ground.start, prefix)
+        yield from tree.level(ground.start, prefix, passed)
         return
     special = {name for name in diverted if "/" not in name}
-    for name in tree.level(ground.start, prefix):
+    for name in tree.level(ground.start, prefix, passed):
         special.discard(name)
         yield name
     yield from special

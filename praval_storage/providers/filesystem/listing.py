@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from praval_storage.filters import And, Compare, Node, matches_foreign, paths
+from praval_storage.keys import Passed
 from praval_storage.providers.filesystem.filters import SqlFilter
 from praval_storage.providers.filesystem.index import FIRST_PAGE, LAST_PAGE, Index
 from praval_storage.providers.filesystem.opaque import doubts, looked_at, with_doubts
@@ -61,6 +62,7 @@ def scan(place: Place, request: Scan, load: Callable[[Stored], Any]) -> Scanned:
         ordered=by_key,
         index="index.sqlite" if by_index else "directory walk",
         hint=_hint(request.where, by_index),
+        left_out=query.passed.hint,
     )
 
 
@@ -83,6 +85,7 @@ class _Query:
         self._prefix = _key_prefix(where)
         self._span = Span.of_prefix(self._start + self._prefix)
         self._descending = descending
+        self.passed = Passed()
 
     def rows(self, by_index: bool, load: Callable[[Stored], Any]) -> Iterator[Stored]:
         """The records that match, with the keys of the collection."""
@@ -120,7 +123,7 @@ class _Query:
     # Files and rows side by side
 
     def _walked(self) -> Iterator[Candidate]:
-        names = self._tree.walk(self._start, self._prefix, descending=self._descending)
+        names = self._tree.walk(self._start, self._prefix, self.passed, descending=self._descending)
         span, size, ended = self._span, FIRST_PAGE, False
         while not ended:
             entries = list(islice(names, size))

@@ -10,11 +10,11 @@ from pathlib import Path
 from praval_storage.providers.filesystem.index import Exclusive, Index
 from praval_storage.providers.filesystem.reader import Reader, is_expired
 from praval_storage.providers.filesystem.rows import Row, Span, Sql, now
-from praval_storage.providers.filesystem.staging import Folder, Folders
+from praval_storage.providers.filesystem.staging import Folder, Folders, groups
 from praval_storage.providers.filesystem.tree import Tree
 
-GROUP = 64
-"""Records that share one lock and one commit."""
+GROUP = 1_000
+"""Records that share one lock and one commit: others who write wait for that long."""
 ABANDONED = 3_600
 """Seconds after which nobody will come back for a temporary file or to a row."""
 
@@ -36,18 +36,17 @@ class Remover:
         self._durable = durable
 
     def remove(self, names: Sequence[str], *, expired: bool = False) -> list[bool]:
-        """Remove records; whether each was there.
+        """Remove records; whether each was there. One that comes twice is there only once.
 
         Args:
             names: Their names.
             expired: Remove only those that have expired; whether each had.
         """
-        results: list[bool] = []
-        for start in range(0, len(names), GROUP):
-            group = names[start : start + GROUP]
+        results: dict[str, bool] = {}
+        for group in groups(dict.fromkeys(names), GROUP):
             with self._folders() as folders, self._locked() as index:
-                results += self._remove_group(group, folders, index, expired)
-        return results
+                results |= zip(group, self._remove_group(group, folders, index, expired), strict=True)
+        return [results.pop(name, False) for name in names]
 
     def purge(self, start: str) -> int:
         """Remove expired records, and rows and temporary files left behind; how many had expired."""

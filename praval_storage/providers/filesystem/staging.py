@@ -7,7 +7,7 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import BinaryIO, NamedTuple, Self
@@ -17,6 +17,9 @@ from praval_storage.keys import RESERVED_PREFIX
 from praval_storage.providers.filesystem.database import sync_folder
 from praval_storage.providers.filesystem.tree import CHUNK, Signature, Tree, real_path
 
+THREADS = 8
+FOLDERS = 64
+"""Directories that one group of names is in; each holds a file descriptor."""
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NOT_A_NAME = frozenset({errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP})
@@ -137,8 +140,7 @@ class Folders:
     def sync(self, folders: Iterable[Folder]) -> None:
         """Make the names in these directories durable."""
         if self._durable:
-            for folder in folders:
-                os.fsync(folder.fd)
+            sync_all([folder.fd for folder in folders])
 
     def _checked(self, fd: int, path: str) -> Folder:
         if not path or self._tree.holds(real_path(fd, self._tree.absolute(path))):
@@ -174,6 +176,34 @@ class Folders:
                 os.mkdir(path)
             if self._durable:
                 sync_folder(os.path.dirname(path))
+
+
+def groups(names: Iterable[str], most: int) -> Iterator[list[str]]:
+    """The names in groups of so many at most, in few directories each: one is made durable for all in it."""
+    group: list[str] = []
+    folders: set[str] = set()
+    for name in sorted(names, key=_above):
+        if len(group) == most or (len(folders) == FOLDERS and _above(name) not in folders):
+            yield group
+            group, folders = [], set()
+        group.append(name)
+        folders.add(_above(name))
+    if group:
+        yield group
+
+
+def sync_all(fds: Sequence[int]) -> None:
+    """Make these files or directories durable."""
+    if len(fds) == 1:
+        os.fsync(fds[0])
+        return
+    # A journal writes what several threads wait for in one go.
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(os.fsync, fds))
+
+
+def _above(name: str) -> str:
+    return name.rpartition("/")[0]
 
 
 def missing_root(path: str) -> ConfigurationError:

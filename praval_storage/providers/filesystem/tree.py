@@ -15,8 +15,7 @@ import stat
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-from praval_storage.errors import InvalidKeyError
-from praval_storage.keys import MAX_KEY_BYTES, RESERVED_PREFIX, validate_key
+from praval_storage.keys import MAX_KEY_BYTES, RESERVED_PREFIX, Passed, is_legal
 
 CHUNK = 1 << 20
 
@@ -138,14 +137,14 @@ class Tree:
         """Names of the directories directly in a directory, in order."""
         return [
             entry.rstrip("/")
-            for entry, _ in self._entries(name, self._roots(name), descending=False)
+            for entry, _ in self._entries(name, self._roots(name), Passed(), descending=False)
             if entry.endswith("/")
         ]
 
-    def level(self, start: str, prefix: str) -> Iterator[str]:
+    def level(self, start: str, prefix: str, passed: Passed) -> Iterator[str]:
         """What is directly in the directory ``start`` + ``prefix``, as it comes, directories with a slash.
 
-        Files whose name is no legal key below ``start`` are left out, as in :meth:`walk`.
+        What is no legal key below ``start`` is left out, and counted in ``passed``, as in :meth:`walk`.
 
         Raises:
             PermissionError: The directory may not be read.
@@ -158,25 +157,27 @@ class Tree:
         try:
             with os.scandir(self.absolute(folder)) as entries:
                 for entry in entries:
-                    name = self._name(entry, reals)
-                    if name and (len(name) <= longest // 4 or len(name.encode()) <= longest):
+                    name = self._name(entry, reals, passed)
+                    if name and _fits(name, longest, passed):
                         yield name
         except OSError as error:
             _check_absent(error)
 
-    def walk(self, start: str, prefix: str, *, descending: bool) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    def walk(
+        self, start: str, prefix: str, passed: Passed, *, descending: bool
+    ) -> Iterator[tuple[str, os.DirEntry[str]]]:
         """Every file whose name starts with ``start`` + ``prefix``, by code point of the whole name.
 
-        Names that are no legal keys below ``start`` are left out, as are files that are not regular.
+        Names that are no legal keys below ``start`` are left out and counted; files that are not regular
+        are left out.
         """
         wanted = start + prefix
         folder = wanted[: wanted.rfind("/") + 1]
         if not _is_legal_folder(folder):
             return
         longest = len(start.encode()) + MAX_KEY_BYTES
-        for name, entry in self._walk(folder, self._roots(folder), wanted, descending=descending):
-            if len(name) <= MAX_KEY_BYTES // 4 or len(name.encode()) <= longest:
-                yield name, entry
+        walked = self._walk(folder, self._roots(folder), wanted, passed, descending=descending)
+        yield from (pair for pair in walked if _fits(pair[0], longest, passed))
 
     def leftovers(self, start: str, before: float) -> Iterator[str]:
         """Paths of our temporary files that nobody has touched since ``before``."""
@@ -187,38 +188,39 @@ class Tree:
                     yield path
 
     def _walk(
-        self, folder: str, reals: tuple[str, ...], wanted: str, *, descending: bool
+        self, folder: str, reals: tuple[str, ...], wanted: str, passed: Passed, *, descending: bool
     ) -> Iterator[tuple[str, os.DirEntry[str]]]:
-        for entry_name, entry in self._entries(folder, reals, descending=descending):
+        for entry_name, entry in self._entries(folder, reals, passed, descending=descending):
             name = folder + entry_name
             if not entry_name.endswith("/"):
                 if name.startswith(wanted):
                     yield name, entry
             elif name.startswith(wanted) or wanted.startswith(name):
                 real = os.path.realpath(entry.path) if entry.is_symlink() else f"{reals[-1]}/{entry.name}"
-                yield from self._walk(name, (*reals, real), wanted, descending=descending)
+                yield from self._walk(name, (*reals, real), wanted, passed, descending=descending)
 
     def _entries(
-        self, folder: str, reals: tuple[str, ...], *, descending: bool
+        self, folder: str, reals: tuple[str, ...], passed: Passed, *, descending: bool
     ) -> list[tuple[str, os.DirEntry[str]]]:
         """Files and directories in a directory, these with a slash: the order is that of whole names."""
         if not reals:
             return []
         try:
             with os.scandir(self.absolute(folder)) as entries:
-                named = [(self._name(entry, reals), entry) for entry in entries]
-        except (FileNotFoundError, NotADirectoryError):
-            return []
+                named = [(self._name(entry, reals, passed), entry) for entry in entries]
         except PermissionError as error:
             # One locked directory (lost+found) must not hide everything else.
             logger.warning("filesystem: %s was left out: %s", error.filename.rstrip("/"), error.strerror)
             return []
+        except OSError as error:
+            _check_absent(error)
+            return []
         return sorted((pair for pair in named if pair[0]), key=_first, reverse=descending)
 
-    def _name(self, entry: os.DirEntry[str], reals: tuple[str, ...]) -> str:
+    def _name(self, entry: os.DirEntry[str], reals: tuple[str, ...], passed: Passed) -> str:
         """How the entry is listed; nothing when it is not."""
         name = entry.name
-        if not _is_legal(name):
+        if not (_is_plain(name) or passed.legal(name)):
             return ""
         if entry.is_symlink():
             return self._link_name(entry, reals)
@@ -286,20 +288,20 @@ def _check_absent(error: OSError) -> None:
         raise error
 
 
-def _is_legal(name: str) -> bool:
-    if name.startswith(RESERVED_PREFIX) or name in {"", ".", ".."}:
-        return False
-    if name.isascii() and name.isprintable() and "\\" not in name:
-        return True
-    try:
-        validate_key(name)
-    except InvalidKeyError:
-        return False
-    return True
+def _is_plain(name: str) -> bool:
+    """Whether a part of a key is legal at first sight, as most are."""
+    is_odd = name.startswith(RESERVED_PREFIX) or name in {"", ".", ".."} or "\\" in name
+    return not is_odd and name.isascii() and name.isprintable()
 
 
 def _is_legal_folder(folder: str) -> bool:
-    return not folder or all(map(_is_legal, folder[:-1].split("/")))
+    return not folder or all(_is_plain(name) or is_legal(name) for name in folder[:-1].split("/"))
+
+
+def _fits(name: str, longest: int, passed: Passed) -> bool:
+    fits = len(name) <= longest // 4 or len(name.encode()) <= longest
+    passed.over += not fits
+    return fits
 
 
 def _with_slash(path: str) -> str:

@@ -16,7 +16,6 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 
@@ -28,7 +27,14 @@ from praval_storage.providers.filesystem.index import FOLDER, Exclusive, Index
 from praval_storage.providers.filesystem.opaque import opaque_fields
 from praval_storage.providers.filesystem.reader import Reader, has_ended
 from praval_storage.providers.filesystem.rows import Row, microseconds
-from praval_storage.providers.filesystem.staging import Folder, Folders, NotAFileNameError, Staged
+from praval_storage.providers.filesystem.staging import (
+    Folder,
+    Folders,
+    NotAFileNameError,
+    Staged,
+    groups,
+    sync_all,
+)
 from praval_storage.providers.filesystem.tree import Tree
 from praval_storage.records import Stored
 
@@ -36,7 +42,6 @@ OBJECTS = f"{FOLDER}/objects"
 """Where the files of keys are that cannot be file names."""
 GROUP = 64
 """Records that share one lock and one commit; each holds a file descriptor or two."""
-THREADS = 8
 
 Guard = Callable[[str | None], AbstractContextManager[None]]
 Outcomes = dict[str, Row | StorageError]
@@ -99,9 +104,8 @@ class Writer:
     def put(self, items: Mapping[str, Item], *, overwrite: bool) -> Outcomes:
         """Write records by name; for each its row, or why it was not written."""
         outcomes: Outcomes = {}
-        names = [*items]
-        for start in range(0, len(names), GROUP):
-            group = {name: items[name] for name in names[start : start + GROUP]}
+        for names in groups(items, GROUP):
+            group = {name: items[name] for name in names}
             with (
                 Folders(self._tree, auto_create=self._auto_create, durable=self._durable) as folders,
                 self._caught(outcomes, *group),
@@ -169,14 +173,8 @@ class Writer:
         return target
 
     def _sync(self, fds: Sequence[int]) -> None:
-        if not self._durable:
-            return
-        if len(fds) == 1:
-            os.fsync(fds[0])
-            return
-        # A journal writes what several threads wait for in one go.
-        with ThreadPoolExecutor(THREADS) as pool:
-            list(pool.map(os.fsync, fds))
+        if self._durable:
+            sync_all(fds)
 
     # 3. Publishing
 

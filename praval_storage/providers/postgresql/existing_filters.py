@@ -11,13 +11,14 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from praval_storage.filters import Compare, Kind, classify
+from praval_storage.filters import Compare, Kind, Node, classify
 from praval_storage.providers.postgresql import existing_comparisons as comparisons
 from praval_storage.providers.postgresql.existing_catalog import Column, Relation
 from praval_storage.providers.postgresql.existing_catalog import Kind as ColumnKind
 from praval_storage.providers.postgresql.existing_keys import NEVER, Keys
+from praval_storage.providers.postgresql.existing_operands import fitted
 from praval_storage.providers.postgresql.existing_sql import Sql, compose, joined, value
-from praval_storage.pushdown import Compiler, Native
+from praval_storage.pushdown import Compiler, Native, Pushdown
 from praval_storage.records import Record, Stored
 
 FORMAT = "object"
@@ -42,6 +43,10 @@ class RowFilter(Compiler[Sql]):
     def __init__(self, relation: Relation, keys: Keys) -> None:
         self._relation = relation
         self._keys = keys
+
+    def compile(self, node: Node) -> Pushdown[Sql]:
+        """As always, of the filter fitted to the columns."""
+        return super().compile(fitted(node, self._relation))
 
     def compare(self, node: Compare) -> Native[Sql] | None:
         if not self._relation.utf8 and _holds_text(node.operand):

@@ -8,6 +8,7 @@ from praval_storage.filters import Order
 from praval_storage.providers.postgresql.existing_catalog import Column, Kind, Relation
 from praval_storage.providers.postgresql.existing_comparisons import regular, unordered
 from praval_storage.providers.postgresql.existing_keys import TEXT, Keys
+from praval_storage.providers.postgresql.existing_operands import addressed
 from praval_storage.providers.postgresql.existing_sql import Sql, compose, joined, listed, value
 
 if TYPE_CHECKING:
@@ -23,9 +24,10 @@ def ordering(connection: Connection[Any], relation: Relation, keys: Keys, order:
     by_key = compose('{} COLLATE "C"', keys.text)
     if order.path.root == "key":
         return _directed(by_key, order)
-    if order.path.root != "data" or len(order.path.parts) != 1:
+    path = addressed(order.path, relation)
+    if path.root != "data" or len(path.parts) != 1:
         return None
-    column = relation.by_name.get(order.path.parts[0])
+    column = relation.by_name.get(path.parts[0])
     if column is None:
         return by_key  # missing everywhere: all tie
     by_column = _by_column(connection, relation, column)
@@ -81,7 +83,8 @@ class Stretch(NamedTuple):
 
 def stretches(relation: Relation, order: Order) -> list[Stretch] | None:
     """The parts of an order, first one first; ``None``: this order has to be made in Python."""
-    root, parts = order.path.root, order.path.parts
+    path = addressed(order.path, relation)
+    root, parts = path.root, path.parts
     if root == "key":
         return [Stretch(None, keys_descending=order.descending)]
     column = relation.by_name.get(parts[0]) if root == "data" and parts else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import count
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 from psycopg import Connection
@@ -18,7 +18,9 @@ from praval_storage.selection import FIRST_CHUNK
 if TYPE_CHECKING:
     from psycopg import ServerCursor
 
-FIRST_PAGE, LAST_PAGE = 200, 2_000
+FIRST_PAGE, LAST_PAGE = 200, 16_384
+AT_ONCE = 2_000
+"""Rows that are fetched together before any has shown how large they are."""
 PAGE_BYTES = 16 << 20
 SAMPLE = 8
 """Rows of a page that tell how large the next one may be."""
@@ -62,20 +64,20 @@ def _plan(connection: Connection[Any], select: Select) -> Any:
 
 def _by_key(connections: Connections, select: Select, taken: int | None) -> Iterator[Stored]:
     """Pages by the key's own index: between two of them nothing is held, neither rows nor a connection."""
-    size, last = min(taken or FIRST_PAGE, LAST_PAGE), None
+    size, last = min(taken or FIRST_PAGE, AT_ONCE), None
     while True:
         with reading(connections) as connection:
             page = _fetch(connection, select.after(last), size)
         yield from select.stored(page)
         if len(page) < size:
             return
-        last, size = page[-1], _next_size(page, size)
+        last, size = page[-1], next_size(page, size)
 
 
 def _by_cursor(connections: Connections, select: Select, taken: int | None) -> Iterator[Stored]:
     """What comes in another order, or has no index: the first rows at once, the rest by a cursor."""
     skipped = 0
-    if taken is not None and taken <= LAST_PAGE:
+    if taken is not None and taken <= AT_ONCE:
         # Told how many, PostgreSQL sorts no more than these.
         with reading(connections) as connection:
             first = fetch(connection, select, taken)
@@ -90,12 +92,14 @@ def _by_cursor(connections: Connections, select: Select, taken: int | None) -> I
         yield from rest
         return
     with reading(connections) as connection, _cursor(connection, select, skipped) as cursor:
-        yield from select.stored(cursor)
+        size = FIRST_PAGE
+        while page := cursor.fetchmany(size):
+            yield from select.stored(page)
+            size = next_size(page, size)
 
 
 def _cursor(connection: Connection[Any], select: Select, skipped: int) -> ServerCursor[Any]:
     cursor = connection.cursor(f"praval_rows_{next(_numbers)}")
-    cursor.itersize = FIRST_PAGE
     if select.bodies:
         adapt(cursor, select.relation.columns)
     statement = select.statement(offset=skipped)
@@ -111,11 +115,19 @@ def _fetch(
         return cursor.fetchall()
 
 
-def _next_size(page: Sequence[Sequence[Any]], size: int) -> int:
+def next_size(page: Sequence[Sequence[Any]], size: int) -> int:
     """Four times as many rows as long as they are small."""
-    cells = (cell for row in page[-SAMPLE:] for cell in row)
-    average = sum(len(cell) for cell in cells if isinstance(cell, str | bytes)) // SAMPLE + 1
+    average = sum(map(_length, chain.from_iterable(page[-SAMPLE:]))) // SAMPLE + 1
     return max(1, min(4 * size, LAST_PAGE, PAGE_BYTES // average))
+
+
+def _length(cell: Any) -> int:
+    if isinstance(cell, str | bytes):
+        return len(cell)
+    try:
+        return len(str(cell))
+    except RecursionError:  # a document nested as deep as can be decoded
+        return PAGE_BYTES
 
 
 def _index_names(plan: Any) -> Iterator[str]:

@@ -13,7 +13,7 @@ from praval_storage.providers.postgresql.existing_keys import Keys
 from praval_storage.providers.postgresql.existing_sql import Sql, compose, joined, listed, name, value
 from praval_storage.providers.postgresql.existing_values import adapt
 from praval_storage.providers.postgresql.interrupts import contextmanager
-from praval_storage.records import MISSING, Stored
+from praval_storage.records import MISSING, NO_METADATA, Stored
 
 if TYPE_CHECKING:
     from psycopg import Connection, Cursor
@@ -76,10 +76,11 @@ class Select:
 
     def stored(self, rows: Iterable[Sequence[Any]]) -> Iterator[Stored]:
         """Records of rows of the statement."""
-        names, skipped = list(self.relation.by_name), self._skipped
+        names, skipped, new = list(self.relation.by_name), self._skipped, tuple.__new__
         for row in rows:
-            data = dict(zip(names, row[skipped:], strict=True)) if self.bodies else MISSING
-            yield Stored(row[0], FORMAT, version=row[1], data=data)
+            # Nothing by name, and nothing checked twice: of many small rows this is most of the work.
+            data = dict(zip(names, row[skipped:])) if self.bodies else MISSING  # noqa: B905
+            yield new(Stored, (row[0], FORMAT, None, None, NO_METADATA, None, None, None, None, row[1], data))
 
     def after(self, row: Sequence[Any] | None) -> Select:
         """The same question about the rows that come after one in the order of the key's columns."""

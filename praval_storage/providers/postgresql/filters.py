@@ -95,7 +95,7 @@ class RecordFilter(Compiler[Condition]):
             return _on_column(node)
         native = _on_tree(node)
         if native is not None:
-            self.loose |= {root, f"{root}.{node.path.parts[0]}"}
+            self.loose |= set(filter(is_bindable, (root, f"{root}.{node.path.parts[0]}")))
         return native
 
     def all_of(self, conditions: Sequence[Condition]) -> Condition:

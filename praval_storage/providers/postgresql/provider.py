@@ -201,6 +201,9 @@ class PostgreSQLProvider(RecordProvider, CanQuery, CanPurge, CanTransact, CanBro
     def home(self) -> str:
         return dotted(self._own_schema(), self.settings.table)
 
+    def place_of(self, keys: str) -> str | None:
+        return None if keys else self.home()  # a table has no places in it
+
     def look(self, request: Look) -> Seen:
         from_token(request.token)
         connections = Bounded(self._connections)

@@ -8,7 +8,7 @@ from typing import Any, LiteralString
 
 from psycopg import sql
 
-from praval_storage.errors import InvalidKeyError, SerializationError
+from praval_storage.errors import InvalidKeyError
 from praval_storage.filters import EVERYTHING, Node, Order, paths
 from praval_storage.filters.paths import SCALAR_ROOTS
 from praval_storage.keys import validate_key
@@ -18,9 +18,9 @@ from praval_storage.providers.postgresql.filters import PRIMARY, Condition, comp
 from praval_storage.providers.postgresql.rows import stored_row
 from praval_storage.providers.postgresql.statements import SIZE, Statements
 from praval_storage.pushdown import restrict
-from praval_storage.records import Record, Stored
+from praval_storage.records import Stored
 from praval_storage.scan import Scan, Scanned
-from praval_storage.selection import FIRST_CHUNK
+from praval_storage.selection import FIRST_CHUNK, deciding
 
 FIRST_PAGE, LAST_PAGE = 256, 16_384
 PAGE_BYTES = 16 << 20
@@ -56,7 +56,8 @@ class Question:
         self._where = request.where
         self._order = request.order if request.order and request.order.path.root in SORTED_BY else None
         self._limit = request.limit
-        self._load = load
+        self._unreadable: list[str] = []
+        self._decides = deciding(request.where, load, self._unreadable)
         self._compiled = compile_filter(request.where)
         self._bodies = request.bodies or any(path.root == "data" for path in paths(request.where))
         self._now = datetime.now(UTC)
@@ -74,6 +75,7 @@ class Question:
             self._order is not None,
             self._index(),
             _HINT if self._index() is None and self._where != EVERYTHING else None,
+            unreadable=self._unreadable,
         )
 
     def decided(self, rows: Iterable[Sequence[Any]]) -> Iterator[Stored]:
@@ -82,14 +84,8 @@ class Question:
             stored = stored_row(columns)
             if is_foreign and not _is_legal(stored.key):
                 continue
-            if not is_undecided or self._satisfies(stored):
+            if not is_undecided or self._decides(stored):
                 yield stored
-
-    def _satisfies(self, stored: Stored) -> bool:
-        try:
-            return self._where.matches(Record(stored, self._load))
-        except SerializationError:
-            return self._compiled.residual != EVERYTHING  # there it is met again, and named
 
     def _index(self) -> str | None:
         if self._compiled.condition is not None and self._compiled.condition.index:

@@ -12,7 +12,17 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from praval_storage.errors import ConfigurationError
-from praval_storage.settings import Settings, gather, is_link, number, settle, variables
+from praval_storage.settings import (
+    Settings,
+    check_host,
+    check_no_url,
+    gather,
+    is_link,
+    is_postgresql,
+    number,
+    settle,
+    variables,
+)
 
 DEFAULT_TABLE = "praval_storage"
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
@@ -76,6 +86,8 @@ class PostgreSQLSettings(Settings):
             self._take_over(_parsed(self.dsn))
         elif not _is_port(_number(self.port)):
             raise ConfigurationError(f"port must be an int from 1 to 65535, not {self.port!r}")
+        check_host(self.host, "dsn (DATABASE_URL)")
+        check_no_url("database", self.database, "dsn (DATABASE_URL)")
 
     def _take_over(self, options: Mapping[str, Any]) -> None:
         """Show the place the string names; its secrets stay in it."""
@@ -93,10 +105,14 @@ class PostgreSQLSettings(Settings):
         """``POSTGRES_HOST``, ``_PORT``, ``_DB``, ``_USER``, ``_PASSWORD``, ``_SSLMODE``, ``DATABASE_URL``.
 
         A variable for a single setting goes before the URL; with another host than the URL's, the URL is
-        not used at all.
+        not used at all, and neither is that of another database.
         """
-        linked = is_link(environ.get("POSTGRES_PORT")) and environ.get("DATABASE_URL")
+        url = environ.get("DATABASE_URL") or ""
+        is_ours = bool(url) and is_postgresql(url)
+        linked = is_link(environ.get("POSTGRES_PORT")) and is_ours
         found = gather(cls, environ, skip={"port"} if linked else ())
+        if not is_ours:
+            found = found.without({"dsn"})
         return settle(cls, found, "dsn", _joined, _KEYWORDS)
 
     def options(self) -> dict[str, Any]:

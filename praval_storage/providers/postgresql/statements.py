@@ -2,7 +2,8 @@
 
 ``data`` and ``metadata`` are JSONB, for psql and for filters. JSONB orders the keys of objects anew, so the
 exact texts stand beside them, with a checksum of what JSONB made of them: where the two no longer agree,
-somebody has changed a row with SQL, and the row says what it says now.
+somebody has changed a row with SQL, and the row says what it says now. Metadata that is no object then says
+nothing.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ _CHECKED: LiteralString = (
 )
 _COLUMNS = """
     key, format, {size}, version::text, created_at, updated_at, nullif(expires_at, 'infinity'),
-    CASE WHEN unchanged THEN metadata_body ELSE convert_to(metadata::text, 'UTF8') END
+    CASE WHEN unchanged THEN metadata_body
+         WHEN jsonb_typeof(metadata) = 'object' THEN convert_to(metadata::text, 'UTF8') ELSE '{{}}' END
 """
 _BODY = """,
     CASE WHEN unchanged OR data IS NULL THEN coalesce(body, 'null')

@@ -22,7 +22,7 @@ from praval_storage.filters import Compare
 from praval_storage.filters.values import Kind, classify
 from praval_storage.providers.qdrant.engine import Condition
 from praval_storage.providers.qdrant.payload import foreign_id, time_text
-from praval_storage.providers.qdrant.vectors import FIELD
+from praval_storage.providers.qdrant.vectors import FIELD, may_be_vectors
 from praval_storage.pushdown import Native
 
 _MAX_PARTS = 3
@@ -215,7 +215,7 @@ def field_names(root: str, parts: tuple[str, ...]) -> tuple[str, ...] | None:
     """Every way the engine may have to read a path; ``None`` for one it cannot."""
     if not 0 < len(parts) <= _MAX_PARTS or any('"' in part for part in parts):
         return None
-    if parts[0] == FIELD and root != "metadata":
+    if (parts[0] == FIELD and root == "data") or (not root and may_be_vectors(parts[0])):
         return None
     first = _quoted(parts[0])
     head = f"{root}.{first}" if root else first

@@ -66,8 +66,19 @@ def compile_filter(node: Node, schema: Schema) -> Compiled:
 
 def _loose(node: Node) -> Condition:
     trees = {path for path in paths(node) if path.parts}
-    fields = {path.root for path in trees} | {f"{path.root}.{path.parts[0]}" for path in trees}
+    fields = {path.root for path in trees}
+    fields |= {f"{path.root}.{path.parts[0]}" for path in trees if _is_utf8(path.parts[0])}
     return matching(LOOSE, "any", sorted(fields)) if fields else NEVER
+
+
+def _is_utf8(value: object) -> bool:
+    """Whether the engine takes all text in a value: it refuses lone surrogates."""
+    if isinstance(value, tuple):
+        return all(map(_is_utf8, value))
+    try:
+        return not isinstance(value, str) or str.encode(value) is not None
+    except UnicodeEncodeError:
+        return False
 
 
 class _Layout(Compiler[Condition]):
@@ -88,6 +99,8 @@ class _Layout(Compiler[Condition]):
 
     def compare(self, node: Compare) -> Native[Condition] | None:
         if node.op in {"prefix", "contains"} and not self._schema.texts:
+            return None
+        if not _is_utf8((node.path.parts, node.operand)):
             return None
         compiled = self.native(node)
         return None if compiled is None else compiled.native(self.indexes)

@@ -7,8 +7,9 @@ The engine is not trusted with values: it reads back floats one unit in the last
 rounds twice), and may reorder keys. So the exact JSON text is kept beside the natural form (``body``; other
 formats base64 in ``bytes``), and ``loose`` names the fields whose natural form must not be filtered on.
 
-A point without ``_praval`` was written by somebody else: its key is the id, its data the payload plus the
-vector, its metadata empty.
+A point without ``_praval`` was written by somebody else: its key is the id, its metadata empty, its data the
+payload plus the vector, or the named vectors, under ``vector``; a payload that has a field of this name keeps
+it, and the vectors go under ``_vector``.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from uuid_utils.compat import uuid5  # twice as fast as the standard library's
 from praval_storage.base import Item
 from praval_storage.errors import SerializationError
 from praval_storage.providers.qdrant.engine import DEFAULT_VECTOR, PointId, Row, Selector
-from praval_storage.providers.qdrant.vectors import FIELD, POINTER
+from praval_storage.providers.qdrant.vectors import FIELD, POINTER, beside
 from praval_storage.records import NO_METADATA, Stored
 from praval_storage.serialization import TYPES_KEY
 
@@ -249,9 +250,8 @@ def stored_of(row: Row, *, bodies: bool = True) -> Stored:
 
 def stored_of_foreign(row: Row) -> Stored:
     """The record of somebody else's point, read as a whole."""
-    data = dict(row.payload)
-    if (vector := _plain_vector(row.vector)) is not None:
-        data[FIELD] = vector
+    vector = _plain_vector(row.vector)
+    data = row.payload if vector is None else beside(row.payload, vector)
     return Stored(str(row.id), "json", orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY))
 
 
@@ -291,4 +291,4 @@ def _plain_vector(vector: Any) -> Any:
         return None
     if isinstance(vector, dict) and vector.keys() == {DEFAULT_VECTOR}:
         return _plain_vector(vector[DEFAULT_VECTOR])
-    return vector
+    return dict(sorted(vector.items())) if isinstance(vector, dict) else vector

@@ -64,7 +64,8 @@ class QdrantProvider(
         distance: ``"cosine"``, ``"dot"``, ``"euclid"`` or ``"manhattan"``, of a collection yet to be made.
         embed: Turns a text into a vector: for records with a ``"text"`` but no ``"vector"``, for ``str``
             data, and for searching by text.
-        vector_name: Which of several named vectors of somebody else's collection is searched.
+        vector_name: Which of several named vectors of somebody else's collection is searched, where
+            ``dm.search`` does not say; not needed where there is only one.
         client: A ready client to use instead; it is never closed here.
         timeout: Seconds a server may take to answer; connecting is given up after 5 at most.
         prefer_grpc: Talk gRPC to the server.
@@ -165,7 +166,9 @@ class QdrantProvider(
 
     def with_vector(self, name: str) -> Self:
         other = self._with(replace(self.settings, vector_name=name, vector_size=None, distance="cosine"))
-        other.__dict__["_engine"] = self._engine  # one connection for both
+        # One connection for both, and one memory of the indexes that were asked for.
+        other.__dict__["_engine"] = self._engine
+        other.__dict__["_reader"] = replace(self._reader, rules=other._rules)  # noqa: SLF001 - its own class
         return other
 
     @changes
@@ -210,6 +213,9 @@ class QdrantProvider(
 
     def home(self) -> str:
         return self.settings.collection
+
+    def place_of(self, keys: str) -> str | None:
+        return None if keys else self.home()  # a collection has no places in it
 
     def look(self, request: Look) -> Seen:
         if not request.path:

@@ -15,10 +15,12 @@ from praval_storage.providers.qdrant import payload as layout
 from praval_storage.providers.qdrant.engine import Engine, Figures, Nearest, PointId, Row, Rules, Schema
 from praval_storage.providers.qdrant.filters import GATES, Compiled, compile_filter
 from praval_storage.providers.qdrant.vectors import check_size, checked, choose
-from praval_storage.records import Record, Stored
+from praval_storage.records import Stored
 from praval_storage.scan import Neighbour, Neighbours, Scan, Scanned
+from praval_storage.selection import deciding
 
 Load = Callable[[Stored], Any]
+Decides = Callable[[Stored], bool]
 
 INDEX_FROM = 1_000
 """Smaller collections are read faster than an index is made."""
@@ -70,8 +72,9 @@ class Reader:
             return Scanned(())
         compiled = compile_filter(request.where, schema)
         index = self._index(schema, compiled)
-        rows = self._rows(compiled, request)
-        return Scanned(rows, compiled.pushed, compiled.residual, index=index)
+        unreadable: list[str] = []
+        rows = self._rows(compiled, request, deciding(request.where, self.load, unreadable))
+        return Scanned(rows, compiled.pushed, compiled.residual, index=index, unreadable=unreadable)
 
     def nearest(self, vector: Any, where: Node, limit: int) -> Neighbours:
         """See ``CanSearch.nearest``."""
@@ -104,13 +107,13 @@ class Reader:
         records = self._pairs(rows, bodies=True)
         return [Neighbour(stored, _score(raw[number], distance), raw[number]) for number, stored in records]
 
-    def _rows(self, compiled: Compiled, request: Scan) -> Iterator[Stored]:
+    def _rows(self, compiled: Compiled, request: Scan, decides: Decides) -> Iterator[Stored]:
         after, size = None, min(_FIRST_PAGE, (request.limit or _LARGEST_PAGE) + 1)
         bodies = request.bodies or self.looks_at_data(request.where)
         selector = layout.RECORD if bodies else layout.ENTRY
         while True:
             page, after = self.engine.scroll(compiled.condition, after, size, selector)
-            yield from self._matching(page, request.where, bodies=bodies)
+            yield from self._matching(page, decides, bodies=bodies)
             if after is None:
                 return
             size = _next_size(page, size)
@@ -127,11 +130,11 @@ class Reader:
         rows, following = self.engine.scroll(condition, after, size, selector)
         return self._pairs(rows, bodies=bodies), following
 
-    def _matching(self, page: Sequence[Row], where: Node, *, bodies: bool) -> Iterator[Stored]:
+    def _matching(self, page: Sequence[Row], decides: Decides, *, bodies: bool) -> Iterator[Stored]:
         """Decides on the rows for which the engine could not; the others it decided as far as it said."""
-        doubtful = set() if where == EVERYTHING else {row.id for row in page if layout.is_loose(row)}
+        doubtful = {row.id for row in page if layout.is_loose(row)}
         for number, stored in self._pairs(page, bodies=bodies):
-            if number not in doubtful or where.matches(Record(stored, self.load)):
+            if number not in doubtful or decides(stored):
                 yield stored
 
     def _records(self, rows: Sequence[Row], *, bodies: bool) -> Iterable[Stored]:

@@ -10,7 +10,7 @@ from typing import Self
 from praval_storage.errors import ConfigurationError
 from praval_storage.providers.qdrant.address import Address, parse_address
 from praval_storage.providers.qdrant.engine import DISTANCES, SEARCH_EF
-from praval_storage.settings import DEFAULT, Settings, gather, make, origin, variables
+from praval_storage.settings import DEFAULT, Settings, check_no_url, gather, make, origin, variables
 
 DEFAULT_PATH = "./storage/.praval/qdrant"
 _BESIDE = ("PRAVAL_STORAGE_PATH", "FILESYSTEM_BASE_PATH")
@@ -62,6 +62,7 @@ class QdrantSettings(Settings):
             raise ConfigurationError(f"timeout must be a positive number of seconds, not {self.timeout!r}")
         if self.url:
             parse_address(self.url)
+        check_no_url("path", self.path, "url (QDRANT_URL)")
         _check_api_key(self.api_key)
         _check_collection(self.collection)
 

@@ -61,11 +61,11 @@ def optimize_shard(path: Path) -> None:
 
 
 def spaces_of(path: Path) -> dict[str, Space]:
-    """The vectors of a shard by name, from its configuration."""
+    """The vectors of a shard by name, in this order: its configuration has none."""
     vectors = _config(path).get("vectors") or {}
     return {
         name: Space(int(found["size"]), found["distance"].lower(), "multivector_config" in found)
-        for name, found in vectors.items()
+        for name, found in sorted(vectors.items())
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,7 @@ def checked(value: Any, what: str) -> list[float]:
         raise SerializationError(
             f"{what} must be a one-dimensional list, tuple or array of numbers, not {_described(value)}"
         )
-    return _finite(numbers, what)
+    return _finite(numbers, what, "check what it was computed from, and by which model")
 
 
 def check_size(size: int, space: Space) -> None:
@@ -70,12 +70,31 @@ def choose(schema: Schema, rules: Rules) -> tuple[str, Space] | None:
     if name is None:
         name = next(iter(schema.spaces)) if len(schema.spaces) == 1 else DEFAULT_VECTOR
     if name not in schema.spaces:
+        names = ", ".join(map(repr, schema.spaces))
+        missing = f"none called {name!r}" if rules.vector_name is not None else "and none was chosen"
         raise ConfigurationError(
-            f"The collection has the vectors {', '.join(map(repr, schema.spaces))}, none called {name!r}",
-            hint="Choose one with QdrantProvider(..., vector_name=...)",
+            f"The collection has the vectors {names}, {missing}",
+            hint="Choose one with vector_name=, of dm.search or for good of QdrantProvider",
         )
     _check_rules(schema.spaces[name], rules)
     return name, schema.spaces[name]
+
+
+def beside(payload: Mapping[str, Any], vector: Any) -> dict[str, Any]:
+    """Somebody else's payload with the vectors of its point: under ``vector`` where that name is free.
+
+    Otherwise the field of the payload keeps its name, and the vectors stand under ``_vector``, or with as
+    many more underscores as it takes.
+    """
+    name = FIELD
+    while name in payload:
+        name = f"_{name}"
+    return {**payload, name: vector}
+
+
+def may_be_vectors(name: str) -> bool:
+    """Whether the vectors of somebody else's point may stand under a name."""
+    return name.lstrip("_") == FIELD
 
 
 def _check_rules(space: Space, rules: Rules) -> None:
@@ -95,7 +114,8 @@ def _check_rules(space: Space, rules: Rules) -> None:
 def _own(value: Any) -> list[float] | None:
     """Anything else that is called ``vector`` (a text, a nested list, a flag) is just data."""
     numbers = _numbers(value)
-    return None if numbers is None else _finite(numbers, f"data[{FIELD!r}]")
+    cure = "leave the record without a vector or repair it"
+    return None if numbers is None else _finite(numbers, f"data[{FIELD!r}]", cure)
 
 
 def _numbers(value: Any) -> np.ndarray[Any, Any] | None:
@@ -113,12 +133,10 @@ def _is_number(kind: type) -> bool:
     return kind in _PLAIN or issubclass(kind, (np.floating, np.integer))
 
 
-def _finite(numbers: np.ndarray[Any, Any], what: str) -> list[float]:
+def _finite(numbers: np.ndarray[Any, Any], what: str, cure: str) -> list[float]:
     if not _is_finite(numbers):
-        raise SerializationError(
-            f"{what} holds NaN, an infinity or a number beyond float32",
-            hint="Qdrant compares vectors in float32; leave the record without a vector or repair it",
-        )
+        wrong = "NaN" if np.isnan(numbers).any() else "an infinity or a number beyond float32"
+        raise SerializationError(f"{what} holds {wrong}", hint=f"Qdrant compares vectors in float32; {cure}")
     vector: list[float] = numbers.astype(np.float32, copy=False).tolist()
     return vector
 

@@ -76,11 +76,11 @@ def distance_of(space: Space) -> models.Distance:
 
 
 def spaces_of(vectors: Any) -> dict[str, Space]:
-    """The dense vectors of a collection by name."""
+    """The dense vectors of a collection in the order of their names."""
     named = vectors if isinstance(vectors, dict) else {DEFAULT_VECTOR: vectors} if vectors else {}
     return {
         name: Space(found.size, found.distance.value.lower(), found.multivector_config is not None)
-        for name, found in named.items()
+        for name, found in sorted(named.items())
     }
 
 

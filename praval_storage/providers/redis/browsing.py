@@ -13,6 +13,7 @@ from typing import Any
 
 from praval_storage.display import counted_text
 from praval_storage.errors import ConfigurationError
+from praval_storage.keys import Passed
 from praval_storage.paging import Batch, Entry, Source, collect, in_any_order, named, naturally
 from praval_storage.places import Count, Look, Measured, Place, Seen, bad_token, from_token, to_token
 from praval_storage.providers.redis.connection import Connection
@@ -20,6 +21,8 @@ from praval_storage.providers.redis.keyspace import SEPARATOR, Keyspace, caseles
 from praval_storage.providers.redis.reading import PAGE, Reader
 from praval_storage.records import Stored
 
+SLASH = "/"
+"""Ends the path of a place where somebody asks for keys that have it between their parts, as elsewhere."""
 COUNT = 500
 """Keys that one SCAN looks at."""
 REMEMBERED = 2_000
@@ -36,7 +39,7 @@ logger = logging.getLogger("praval_storage")
 
 def look(source: Source, connection: Connection, keyspace: Keyspace, request: Look) -> Seen:
     """One page of the keys with a prefix: as many SCANs as the budget allows, then one look at the rows."""
-    delimiter = request.delimiter or SEPARATOR
+    delimiter = request.delimiter or (SLASH if request.path.endswith(SLASH) else SEPARATOR)
     request = replace(request, delimiter=delimiter, token=_unmarked(request.token, delimiter))
     with connection.calling() as client:
         size = int(client.dbsize())
@@ -114,17 +117,13 @@ class _Scan:
         self._batch: list[str] = []
         self._met: set[bytes] = set()
         self._counts: Counter[str] = Counter()
-        self._illegal = 0
+        self._passed = Passed()
 
     @property
     def note(self) -> str:
         """What the page does not show, or may show again."""
-        notes = []
-        if len(self._shown) > REMEMBERED:
-            notes.append("a key may be shown again if Redis' table grows or shrinks meanwhile")
-        if self._illegal:
-            notes.append(f"{self._illegal} names are no legal keys and are not shown")
-        return "; ".join(notes)
+        again = "a key may be shown again if Redis' table grows or shrinks meanwhile"
+        return "; ".join(filter(None, [again * (len(self._shown) > REMEMBERED), self._passed.note()]))
 
     def batches(self) -> Iterator[Batch]:
         """What is left of the last SCAN, then one SCAN after the other."""
@@ -164,7 +163,7 @@ class _Scan:
         new = [name for name in dict.fromkeys(names) if name not in self._met]
         self._met.update(new)
         keys = list(self._keyspace.keys(new))
-        self._illegal += len(new) - len(keys)
+        self._passed.over += len(new) - len(keys)
         for key in keys:
             label, delimiter, _ = key[len(self.prefix) :].partition(self._delimiter)
             name = f"{self.prefix}{label}{delimiter}"

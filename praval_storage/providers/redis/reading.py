@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import NamedTuple
 
-from praval_storage.display import counted
 from praval_storage.errors import StoragePermissionError
 from praval_storage.filters import EVERYTHING, Node, Order, paths
+from praval_storage.keys import Passed
 from praval_storage.providers.redis import foreign, layout
 from praval_storage.providers.redis.connection import Connection
 from praval_storage.providers.redis.keyspace import Keyspace, Narrowed, narrow
@@ -51,17 +50,6 @@ class Raw(NamedTuple):
         return self.value.decode() if self.size == -1 else None
 
 
-@dataclass(slots=True)
-class Passed:
-    """How many names were passed over because they are no legal keys."""
-
-    over: int = 0
-
-    def words(self) -> str:
-        """The number in words, nothing if there were none."""
-        return f"{counted(self.over, 'name')} passed over: no legal key" if self.over else ""
-
-
 class Reader:
     """Reads the records of one collection.
 
@@ -96,7 +84,7 @@ class Reader:
             ordered=by_key,
             index=self._index(narrowed),
             hint=_hint(narrowed, split.residual, request.order),
-            left_out=passed.words,
+            left_out=passed.hint,
         )
 
     def names(self, pattern: bytes) -> Iterator[list[bytes]]:

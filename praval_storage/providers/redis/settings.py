@@ -11,7 +11,16 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 import redis
 
 from praval_storage.errors import ConfigurationError
-from praval_storage.settings import Settings, gather, is_link, number, settle, variables, yes_or_no
+from praval_storage.settings import (
+    Settings,
+    check_host,
+    gather,
+    is_link,
+    number,
+    settle,
+    variables,
+    yes_or_no,
+)
 
 SCHEMES = ("redis", "rediss", "unix")
 _IN_URL = ("host", "port", "db", "password", "username", "ssl")
@@ -48,6 +57,7 @@ class RedisSettings(Settings):
         if self.url is not None:
             _check_url(self.url, ssl=self.ssl)
             self._take_over(_options(self.url))
+        check_host(self.host, "url (REDIS_URL)")
         if not _is_count(self.port, 1, 65_535):
             raise ConfigurationError(f"port must be an int from 1 to 65535, not {self.port!r}")
         if not _is_count(self.db, 0):

@@ -162,6 +162,10 @@ class S3Provider(ObjectProvider, HasVersions):
     def home(self) -> str:
         return f"{self.settings.bucket}/{self.settings.prefix}{self._start}"
 
+    def key_at(self, path: str) -> tuple[str | None, str]:
+        place = self._place(path)
+        return place.collection, place.path.removesuffix("/")
+
     def look(self, request: Look) -> Seen:
         if not request.path:
             return self._bucket_list(request)

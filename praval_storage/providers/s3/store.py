@@ -16,6 +16,7 @@ from praval_storage.providers._objects.reader import reading
 from praval_storage.providers._objects.store import PAGE, Entry, Guard, Level, ObjectStore, Outcome, gone
 from praval_storage.providers.s3.connection import Answer, Connection
 from praval_storage.providers.s3.explained import CONFLICT, code_of, explained, missing_bucket
+from praval_storage.providers.s3.flow import Flows
 from praval_storage.providers.s3.headers import (
     COMPANIONS,
     Found,
@@ -51,6 +52,7 @@ class S3Store(ObjectStore):
 
     def __init__(self, connection: Connection, format_of: Callable[[str], str]) -> None:
         self.connection = connection
+        self._flows = Flows(connection)
         self._prefix = connection.settings.prefix
         self._format_of = format_of
 
@@ -65,7 +67,8 @@ class S3Store(ObjectStore):
     def level(self, prefix: str, after: str | None, count: int) -> Level:
         asked = {"Prefix": self._prefix + prefix, "Delimiter": "/", "MaxKeys": count}
         if after is not None:
-            asked["StartAfter"] = self._prefix + _nearly(after)
+            # What stands for the folder itself is no folder in it, which would be gone past.
+            asked["StartAfter"] = self._prefix + (after if after == prefix else _nearly(after))
         page = self.connection.run(self._page(**asked))
         skip = len(self._prefix)
         entries = [
@@ -114,7 +117,12 @@ class S3Store(ObjectStore):
         def fetch(start: int, end: int) -> bytes:
             return self.connection.run(self._range(stored, f"bytes={start}-{end - 1}"))
 
-        return reading(fetch, stored.size or 0)
+        async def ask(start: int) -> Any:
+            parameters = {"Range": f"bytes={start}-", "IfMatch": f'"{stored.version}"'}
+            answer = await self.connection.call("get_object", Key=self._prefix + stored.key, **parameters)
+            return answer["Body"]
+
+        return reading(fetch, stored.size or 0, lambda start: self._flows.begin(lambda: ask(start)))
 
     async def _find(self, name: str, *, body: bool) -> Found | None:
         """The object with its own companion's metadata."""

@@ -9,13 +9,15 @@ pytest.register_assert_rewrite(
     *(
         f"{__name__}.{module}"
         for module in (
-            *("_looking", "_suite", "batches", "browsing", "collections", "concurrency", "expiry", "foreign"),
+            *("_looking", "_suite", "addresses", "batches", "browsing", "collections", "concurrency"),
+            *("expiry", "foreign"),
             *("keys", "limits", "operators", "ordering", "previews", "provider", "references", "search"),
-            *("selecting", "streaming", "tokens", "transactions", "values", "writing"),
+            *("selecting", "streaming", "tokens", "transactions", "unreadable", "values", "writing"),
         )
     )
 )
 
+from praval_storage.testing.conformance.addresses import AddressTests  # noqa: E402
 from praval_storage.testing.conformance.batches import BatchTests  # noqa: E402
 from praval_storage.testing.conformance.browsing import BrowsingTests  # noqa: E402
 from praval_storage.testing.conformance.collections import CollectionTests  # noqa: E402
@@ -34,6 +36,7 @@ from praval_storage.testing.conformance.selecting import SelectingTests  # noqa:
 from praval_storage.testing.conformance.streaming import StreamingTests  # noqa: E402
 from praval_storage.testing.conformance.tokens import TokenTests  # noqa: E402
 from praval_storage.testing.conformance.transactions import TransactionTests  # noqa: E402
+from praval_storage.testing.conformance.unreadable import UnreadableTests  # noqa: E402
 from praval_storage.testing.conformance.values import ValueTests  # noqa: E402
 from praval_storage.testing.conformance.writing import WritingTests  # noqa: E402
 
@@ -55,7 +58,9 @@ class ProviderConformance(
     StreamingTests,
     CollectionTests,
     BrowsingTests,
+    AddressTests,
     SelectingTests,
+    UnreadableTests,
     TokenTests,
     ForeignTests,
     ConcurrencyTests,

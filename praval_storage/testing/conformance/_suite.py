@@ -100,9 +100,9 @@ def record(provider: BaseStorageProvider, key: str) -> Record:
     return Record(stored, provider.load)
 
 
-def keys_in(dm: DataManager, storage_type: str) -> list[str]:
-    """Every key there is, in code point order."""
-    return [reference.key for reference in dm.list(storage_type, limit=None, order_by="key")]
+def keys_in(dm: DataManager, storage_type: str, prefix: str = "") -> list[str]:
+    """Every key that starts with a prefix, in code point order."""
+    return [reference.key for reference in dm.list(storage_type, prefix, limit=None, order_by="key")]
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:

@@ -6,7 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from praval_storage.base import BaseStorageProvider, CanQuery, RecordProvider
-from praval_storage.errors import InvalidKeyError, KeyExistsError, KeyNotFoundError, SerializationError
+from praval_storage.errors import (
+    ConfigurationError,
+    InvalidKeyError,
+    KeyExistsError,
+    KeyNotFoundError,
+    SerializationError,
+)
 from praval_storage.manager import DataManager
 from praval_storage.reference import DataReference
 from praval_storage.testing.conformance._suite import Suite, keys_in, needs, record
@@ -79,6 +85,16 @@ class BatchTests(Suite):
             {"n": 3},
             {},
         ]
+
+    def test_a_uri_that_names_nothing_fails_alone(self, dm: DataManager, storage_type: str) -> None:
+        mixed = [dm.store(1, storage_type, "a"), "garbage", "praval://[bad/x", f"{storage_type}/a"]
+        expected = [type(None), *[ConfigurationError] * 3]
+        for batch in (dm.retrieve_many, dm.delete_many):
+            assert [type(outcome.error) for outcome in batch(mixed)] == expected
+        assert not dm.exists_by_key(storage_type, "a")
+        dm.store(1, storage_type, "a")
+        copies = dm.copy(mixed, storage_type, key=lambda each: f"{each.key}b")
+        assert [type(outcome.error) for outcome in copies] == expected
 
     def test_retrieving_reports_what_is_missing(self, dm: DataManager, storage_type: str) -> None:
         dm.store_many({"a": 1, "b": None}, storage_type)

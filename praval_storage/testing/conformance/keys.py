@@ -37,6 +37,7 @@ ILLEGAL = {
 }
 LEGAL = {
     "512 bytes in one segment": "x" * 512,
+    "a folder that no file system can have": "y" * 300 + "/z",
     "512 bytes of two-byte letters": "\u00fc" * 256,
     "512 bytes in many segments": "/".join(["ab"] * 170) + "/cd",
     "percent": "100%/%41%00%2F",
@@ -136,6 +137,7 @@ class KeyTests(Suite):
         assert [data["key"] for data in dm.query(storage_type, limit=None, order_by="key")] == wanted
         for key in wanted:
             assert dm.query(storage_type, {"key": key}) == [{"key": key}]
+            assert keys_in(dm, storage_type, key) == [other for other in wanted if other.startswith(key)]
 
     def test_similar_keys_are_different_records(self, dm: DataManager, storage_type: str) -> None:
         for key in SIDE_BY_SIDE:

@@ -36,6 +36,20 @@ RECORDS: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 EVERYONE = sorted(RECORDS)
 CASES: dict[str, list[tuple[dict[str, Any], str]]] = {
+    "what UTF-8 cannot say": [
+        ({"name": "\ud800"}, ""),
+        ({"metadata.kind": {"$in": ["admin", "\ud800"]}}, "carol dave"),
+        ({"metadata.kind": {"$prefix": "\ud800"}}, ""),
+        ({"name": {"$contains": "\ud800"}}, ""),
+        ({"name": {"$regex": "\ud800|bob"}}, "bob"),
+        ({"name": {"$ne": "\ud800"}, "age": {"$gt": 29, "$lt": 31}}, "alice bob"),
+        ({"\ud800": 1}, ""),
+        ({"metadata.a\0b": 1}, ""),
+        ({"\ud800.name": {"$exists": False}, "name": "bob"}, "bob"),
+        ({"key": "\ud800"}, ""),
+        ({"key": {"$prefix": "\ud800"}}, ""),
+        ({"format": "\ud800"}, ""),
+    ],
     "equal": [
         ({"name": "Alice"}, "alice list"),
         ({"data.name": "bob"}, "bob"),

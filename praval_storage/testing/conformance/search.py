@@ -126,7 +126,7 @@ class SearchTests(Suite):
             dm.search(storage_type, EAST, query_text="east")
         wrong: Any
         for wrong in (0, -1, 1.5, None, True):
-            with pytest.raises(ConfigurationError, match="limit"):
+            with pytest.raises(ConfigurationError, match=f"must be an int >= 1, not {wrong}"):
                 dm.search(storage_type, EAST, limit=wrong)
 
     @needs(CanSearch)

@@ -106,6 +106,19 @@ class ValueTests(Suite):
             dm.store(1, storage_type, "k", {"owner": Unstorable()})
         assert not dm.exists_by_key(storage_type, "k")
 
+    @pytest.mark.parametrize("wrap", [lambda value: {"a": value}, lambda value: [value]])
+    @needs(RecordProvider)
+    def test_what_is_nested_too_deep_is_refused(
+        self, dm: DataManager, storage_type: str, wrap: Callable[[Any], Any]
+    ) -> None:
+        deep: Any = 1
+        for _ in range(10_000):
+            deep = wrap(deep)
+        for data, metadata in (({"a": deep}, {}), (1, {"a": deep})):
+            with pytest.raises(SerializationError, match="deeper than 254 levels"):
+                dm.store(data, storage_type, "k", metadata)
+        assert not dm.exists_by_key(storage_type, "k")
+
     @needs(RecordProvider)
     def test_a_refused_value_leaves_what_was_there(self, dm: DataManager, storage_type: str) -> None:
         dm.store({"version": 1}, storage_type, "k")
