@@ -22,7 +22,7 @@ from praval_storage.errors import (
     StorageTimeoutError,
 )
 from praval_storage.providers._contact import FirstContact
-from praval_storage.providers.postgresql.interrupts import contextmanager, is_idle
+from praval_storage.providers.postgresql.interrupts import contextmanager
 from praval_storage.providers.postgresql.settings import PostgreSQLSettings
 
 Connection = psycopg.Connection[Any]
@@ -125,13 +125,8 @@ class Connections:
             raise
         finally:
             if taker == os.getpid():  # in a forked child it is the parent's
-                self._give_back(pool, connection)
-
-    def _give_back(self, pool: ConnectionPool[Any], connection: Connection) -> None:
-        if not is_idle(connection):
-            connection.close()
-        self._used[connection] = monotonic()
-        pool.putconn(connection)
+                self._used[connection] = monotonic()
+                pool.putconn(connection)
 
     def close(self) -> None:
         """Close the connections made here; the next use makes new ones."""

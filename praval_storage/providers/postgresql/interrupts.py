@@ -52,16 +52,12 @@ def contextmanager(function: Callable[P, Iterator[T]]) -> Callable[P, AbstractCo
 def has_open_block(connection: psycopg.Connection[Any]) -> bool:
     """Whether a block of psycopg was entered and not left; it may be left at any time, and roll back then.
 
-    A connection that is closed is safe from that.
+    A connection that is closed is safe from that, and one that is still in the transaction of the block is
+    discarded by its pool.
     """
     return (
         not connection.closed and getattr(connection, "_num_transactions", 0) > 0
     )  # how psycopg counts them
-
-
-def is_idle(connection: psycopg.Connection[Any]) -> bool:
-    """Whether a connection is in the middle of nothing."""
-    return connection.info.transaction_status == TransactionStatus.IDLE and not has_open_block(connection)
 
 
 @contextmanager
