@@ -55,9 +55,8 @@ def has_open_block(connection: psycopg.Connection[Any]) -> bool:
     A connection that is closed is safe from that, and one that is still in the transaction of the block is
     discarded by its pool.
     """
-    return (
-        not connection.closed and getattr(connection, "_num_transactions", 0) > 0
-    )  # how psycopg counts them
+    open_blocks: int = getattr(connection, "_num_transactions", 0)  # how psycopg counts them
+    return not connection.closed and open_blocks > 0
 
 
 @contextmanager
