@@ -285,7 +285,7 @@ class RedisProvider(RecordProvider, CanQuery, CanBrowse, HasForeign, HasCollecti
     @property
     def place(self) -> str:
         start = self._keyspace.start.decode()
-        return f"at {self._connection.place}{f', keys {start}*' if start else ''}"
+        return f"{self._connection.place}{f', keys {start}*' if start else ''}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._connection.given is not None:
