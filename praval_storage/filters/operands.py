@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from datetime import UTC, datetime, time
-from typing import Any, cast
+from typing import Any
 
 from praval_storage.errors import InvalidFilterError
 from praval_storage.filters.paths import TREE_ROOTS, Path
@@ -80,18 +80,26 @@ def _number(path: Path, name: str, operand: Any) -> Any:
     return operand
 
 
-def _instant(path: Path, name: str, operand: Any) -> datetime:
-    """Aware UTC; a naive time is taken as UTC, a date as its first moment."""
+def instant(operand: Any) -> datetime | None:
+    """The moment an operand names, aware UTC: a naive time is taken as UTC; ``None`` = it names none."""
+    found = moment(operand)
+    if found is not None and found.utcoffset() is None:
+        return found.replace(tzinfo=UTC)
+    return None if found is None else utc(found)
+
+
+def moment(operand: Any) -> datetime | None:
+    """The datetime an operand names, aware or naive: a text by ISO 8601, a date its first moment."""
     kind, value = classify(_from_iso(operand) if isinstance(operand, str) else operand)
-    match kind:
-        case Kind.AWARE:
-            return utc(value)
-        case Kind.NAIVE:
-            return cast("datetime", value.replace(tzinfo=UTC))
-        case Kind.DATE:
-            return datetime.combine(value, time(), UTC)
-        case _:
-            raise _wrong(path, name, "a datetime, a date or an ISO 8601 string", operand)
+    if kind is Kind.DATE:
+        return datetime.combine(value, time())
+    return value if kind in {Kind.AWARE, Kind.NAIVE} else None
+
+
+def _instant(path: Path, name: str, operand: Any) -> datetime:
+    if (found := instant(operand)) is None:
+        raise _wrong(path, name, "a datetime, a date or an ISO 8601 string", operand)
+    return found
 
 
 def _from_iso(text: str) -> datetime | None:

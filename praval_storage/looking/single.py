@@ -7,7 +7,7 @@ from dataclasses import replace
 from praval_storage.base import CanBrowse, CanQuery
 from praval_storage.keys import is_legal
 from praval_storage.labels import containing
-from praval_storage.looking.where import ENDS, Where
+from praval_storage.looking.where import ENDS, Where, last_part
 from praval_storage.paging import whole
 from praval_storage.places import Look, Seen
 from praval_storage.provider_set import ProviderSet
@@ -19,7 +19,7 @@ def or_single(providers: ProviderSet, where: Where, request: Look, seen: Seen) -
     if seen.places or seen.rows or seen.next is not None or where.name.endswith(ENDS):
         return seen
     collection, key = _named(providers, where)
-    prefix = "" if where.keys else key[: max(key.rfind(end) for end in ENDS) + 1]
+    prefix = "" if where.keys else key[: last_part(key)]
     if not is_legal(key) or not containing(request.text)(key[len(prefix) :]):
         return seen
     provider = providers.find(where.storage_type, collection)

@@ -18,7 +18,7 @@ from praval_storage.filters import Compare, Path
 from praval_storage.looking.listed import Filters, Listed, ls
 from praval_storage.looking.pages import look
 from praval_storage.looking.tree import Tree, tree
-from praval_storage.looking.where import ENDS, check, own
+from praval_storage.looking.where import ENDS, check, last_part, own
 from praval_storage.options import options
 from praval_storage.places import MOST, Look, Seen
 from praval_storage.provider_set import ProviderSet
@@ -124,7 +124,7 @@ class ProviderView:
         if where.keys:
             yield Look(where.path, where=Compare(Path("key"), "prefix", typed), limit=MOST, metadata=False)
             return
-        level = typed[: _level(typed)]
+        level = typed[: last_part(typed)]
         for above in dict.fromkeys((level, "")):  # the separators typed may be part of a key
             path = own(self._providers, self.storage_type, above).path
             yield Look(path, typed[len(above) :], limit=MOST, metadata=False)
@@ -146,15 +146,10 @@ class _Offer:
         """What is worth offering: of too many keys what stands before their next ``/``, which leads on."""
         names = [name for name in [*self._places, *self._keys] if name.startswith(typed)]
         if len(names) > OFFERED:
-            at = _level(typed)
+            at = last_part(typed)
             names = [name[: name.find("/", at) + 1] or name for name in names]
             names.sort(key=lambda name: not name.endswith("/"))
         return list(dict.fromkeys(names))[:OFFERED]
-
-
-def _level(typed: str) -> int:
-    """Where the last part of a key begins."""
-    return max(typed.rfind(end) for end in ENDS) + 1
 
 
 def known_to_ipython(*types: type) -> None:

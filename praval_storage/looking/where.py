@@ -68,6 +68,11 @@ def where(providers: ProviderSet, text: str, path: str = "") -> Where:
     return Where(storage_type, rest + path)
 
 
+def last_part(key: str) -> int:
+    """Where the last part of a key begins."""
+    return max(key.rfind(end) for end in ENDS) + 1
+
+
 def own(providers: ProviderSet, storage_type: str, keys: str = "") -> Where:
     """Where those records of a provider's own are whose keys begin so."""
     provider = providers[storage_type]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Near = Callable[[str, int], list[tuple[str, float]]]
 _LEGEND = 12
-_LISTED = 6
+_LISTED = 4
 """Points in the list below the picture, which tells more and travels with every copy of the notebook."""
 
 

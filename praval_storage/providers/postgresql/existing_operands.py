@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, date, datetime, time
+from datetime import datetime, time
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from praval_storage.filters import And, Compare, Node, Not, Or, Path
-from praval_storage.filters.values import utc
+from praval_storage.filters.operands import instant, moment
 from praval_storage.providers.postgresql.existing_catalog import Kind, Relation
 
 _BOUNDS = frozenset({"gt", "gte", "lt", "lte"})
@@ -63,30 +63,20 @@ def _compare(node: Compare, relation: Relation) -> Compare:
     return Compare(path, node.op, operand)
 
 
-def _moment(operand: Any) -> Any:
-    """A datetime, of a text or a date as well; else the operand."""
-    if type(operand) is str:
-        with suppress(ValueError):
-            return datetime.fromisoformat(operand)
-    return datetime.combine(operand, time()) if type(operand) is date else operand
-
-
 def _aware(operand: Any) -> Any:
-    moment = _moment(operand)
-    if not isinstance(moment, datetime):
-        return operand
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else utc(moment)
+    found = instant(operand)
+    return operand if found is None else found
 
 
 def _naive(operand: Any) -> Any:
-    moment = _moment(operand)
-    return moment if isinstance(moment, datetime) and moment.tzinfo is None else operand
+    found = moment(operand)
+    return operand if found is None or found.tzinfo else found
 
 
 def _date(operand: Any) -> Any:
-    moment = _naive(operand)
-    is_midnight = isinstance(moment, datetime) and moment.tzinfo is None and moment.time() == time()
-    return moment.date() if is_midnight else moment
+    found = _naive(operand)
+    is_midnight = isinstance(found, datetime) and found.tzinfo is None and found.time() == time()
+    return found.date() if is_midnight else found
 
 
 def _decimal(operand: Any) -> Any:
